@@ -1,0 +1,77 @@
+"""Where a model's traffic goes, and which user belongs to whom.
+
+Assignment is nested: user u gets the candidate when xxh64(salt + ":" + u) mod 10000 < weight * 100. When the weight grows nobody
+leaves the candidate; a new rollout has a new salt and so reshuffles who goes first. The gateway computes the same number.
+"""
+
+from dataclasses import dataclass, replace
+
+import xxhash
+
+from sluicegate.errors import RefusedError
+
+PARTS = 10_000
+"""Resolution of the assignment: a weight of 1 % is 100 parts."""
+
+BUCKETS = 200
+"""Number of user-hash buckets in the evidence; independent of the assignment, so that every arm fills all of them."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A model server of one version: where it listens."""
+
+    version: str
+    host: str
+    port: int
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Route:
+    """What the gateway does with one model's requests. Written whole, replaced atomically.
+
+    `weight` and `mirror` are integer percents; either above zero needs a candidate. A weight above zero needs `expires_at` (the lease,
+    seconds since the epoch): past it the gateway side goes back to 100 % champion by itself. Mirroring exposes nobody and needs none.
+    `token` is the fencing token of the writer.
+    """
+
+    model: str
+    champion: Target
+    candidate: Target | None = None
+    weight: int = 0
+    mirror: int = 0
+    salt: str = ""
+    token: int = 0
+    expires_at: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("weight", self.weight), ("mirror", self.mirror)):
+            if not 0 <= value <= 100:
+                raise RefusedError(f"the {name} {value} of model '{self.model}' is not between 0 and 100 percent")
+        if (self.weight or self.mirror) and self.candidate is None:
+            raise RefusedError(f"model '{self.model}' has no candidate to give weight {self.weight} or mirror {self.mirror} to")
+        if self.weight and self.expires_at is None:
+            raise RefusedError(f"a weight of {self.weight} for model '{self.model}' needs a lease (expires_at)")
+
+    def cut(self) -> "Route":
+        """The same route with 100 % champion and no mirror: where every doubt ends."""
+        return replace(self, weight=0, mirror=0, expires_at=None)
+
+
+def position(salt: str, user: str) -> int:
+    """Place of a user on the ring, 0 <= position < PARTS; the same number that the gateway computes."""
+    return xxhash.xxh64_intdigest(f"{salt}:{user}".encode()) % PARTS
+
+
+def is_candidate(salt: str, user: str, weight: int) -> bool:
+    """Whether this user is served by the candidate at this weight (percent)."""
+    return position(salt, user) < weight * (PARTS // 100)
+
+
+def bucket(user: str) -> int:
+    """Evidence bucket of a user, 0 <= bucket < BUCKETS: the unit over which variances are taken."""
+    return xxhash.xxh64_intdigest(f"bucket:{user}".encode()) % BUCKETS

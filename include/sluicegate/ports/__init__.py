@@ -1,0 +1,62 @@
+"""What the actions need from outside: at most five verbs each, symmetric, idempotent. Implementations live in `adapters`."""
+
+from typing import Protocol
+
+from sluicegate.domain.spec import ModelSpec
+from sluicegate.ports.clock import Clock
+from sluicegate.ports.dataset import Dataset
+from sluicegate.ports.journal import Event, Journal, Lock
+from sluicegate.ports.landing import Arrival, Landing
+from sluicegate.ports.meter import Meter
+from sluicegate.ports.registry import Registered, Registry
+from sluicegate.ports.results import Results
+from sluicegate.ports.router import Router
+from sluicegate.ports.runtime import Runtime, ServerStatus
+from sluicegate.settings import Settings
+
+
+class Ports(Protocol):
+    """The bundle that every action receives; `wiring.Wiring` is the real one, `testing.FakePorts` the fake."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def landing(self) -> Landing: ...
+    @property
+    def dataset(self) -> Dataset: ...
+    @property
+    def results(self) -> Results: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def journal(self) -> Journal: ...
+    @property
+    def router(self) -> Router: ...
+    @property
+    def runtime(self) -> Runtime: ...
+    @property
+    def meter(self) -> Meter: ...
+    def spec(self, model: str) -> ModelSpec:
+        """The model's checked spec.yaml; SpecError when it is wrong or absent."""
+        ...
+
+
+__all__ = [
+    "Arrival",
+    "Clock",
+    "Dataset",
+    "Event",
+    "Journal",
+    "Landing",
+    "Lock",
+    "Meter",
+    "Ports",
+    "Registered",
+    "Registry",
+    "Results",
+    "Router",
+    "Runtime",
+    "ServerStatus",
+]

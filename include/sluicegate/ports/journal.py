@@ -1,0 +1,64 @@
+"""The one memory: append-only events, and a lock a model whose fencing token only grows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry. `digest` chains it to the entry before it."""
+
+    number: int
+    at: float
+    model: str
+    rollout: str
+    kind: str
+    author: str
+    reason: str
+    data: Mapping[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Lock:
+    """Who holds a model. The token is larger than any that was ever handed out for it."""
+
+    model: str
+    holder: str
+    token: int
+
+
+class Journal(Protocol):
+    def append(
+        self,
+        model: str,
+        rollout: str,
+        kind: str,
+        data: Mapping[str, Any],
+        *,
+        author: str,
+        reason: str = "",
+        token: int | None = None,
+    ) -> Event:
+        """Add an event; with a token, StaleTokenError when a newer one was handed out."""
+        ...
+
+    def events(self, model: str, rollout: str | None = None, *, after: int = 0) -> list[Event]:
+        """Events with number > after, oldest first."""
+        ...
+
+    def acquire(self, model: str, holder: str) -> Lock:
+        """Take the model's lock: a new, larger token; the present holder asking again gets its own token back.
+
+        Raises LockedError, naming the holder, when another one has it.
+        """
+        ...
+
+    def release(self, model: str, token: int) -> None:
+        """Give the lock back; a stale token changes nothing."""
+        ...
+
+    def holder(self, model: str) -> Lock | None:
+        """Who holds the lock now."""
+        ...
