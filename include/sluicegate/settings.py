@@ -1,6 +1,8 @@
 """Where things are. Read from the environment once, at the edge, by `Settings.from_environment`; nowhere else."""
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +85,19 @@ class Settings:
     def supervisor(self) -> Path:
         """supervisord's configuration, socket and logs."""
         return self.home / "supervisor"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        """supervisord's socket: in `supervisor`, or, since a socket's path is limited to 107 bytes, in /tmp under a digest of it."""
+        path = self.supervisor / "supervisor.sock"
+        if len(str(path).encode()) <= 100:
+            return path
+        return Path(tempfile.gettempdir()) / f"sluicegate-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
+
+    @property
+    def orders(self) -> Path:
+        """Orders being carried out: orders/<content key>/{order.json,log,lock}."""
+        return self.home / "orders"
 
     @staticmethod
     def from_environment(environ: Mapping[str, str] | None = None) -> "Settings":

@@ -8,6 +8,7 @@ from sluicegate.ports.dataset import Dataset
 from sluicegate.ports.journal import Event, Journal, Lock
 from sluicegate.ports.landing import Arrival, Landing
 from sluicegate.ports.meter import Meter
+from sluicegate.ports.orders import Orders, OrderStatus
 from sluicegate.ports.registry import Registered, Registry
 from sluicegate.ports.results import Results
 from sluicegate.ports.router import Router
@@ -28,6 +29,8 @@ class Ports(Protocol):
     def dataset(self) -> Dataset: ...
     @property
     def results(self) -> Results: ...
+    @property
+    def orders(self) -> Orders: ...
     @property
     def registry(self) -> Registry: ...
     @property
@@ -52,6 +55,8 @@ __all__ = [
     "Landing",
     "Lock",
     "Meter",
+    "OrderStatus",
+    "Orders",
     "Ports",
     "Registered",
     "Registry",

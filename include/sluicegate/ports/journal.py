@@ -1,6 +1,6 @@
 """The one memory: append-only events, and a lock a model whose fencing token only grows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -44,8 +44,10 @@ class Journal(Protocol):
         """Add an event; with a token, StaleTokenError when a newer one was handed out."""
         ...
 
-    def events(self, model: str, rollout: str | None = None, *, after: int = 0) -> list[Event]:
-        """Events with number > after, oldest first."""
+    def events(
+        self, model: str, rollout: str | None = None, *, after: int = 0, kinds: Sequence[str] | None = None
+    ) -> list[Event]:
+        """Events with number > after, of these kinds (None: all), oldest first."""
         ...
 
     def acquire(self, model: str, holder: str) -> Lock:

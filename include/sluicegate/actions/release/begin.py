@@ -1,0 +1,94 @@
+"""The first two verbs of a rollout: take the model's lock and write down the plan; put the candidate beside the champion."""
+
+from pathlib import Path
+
+from sluicegate.actions.release.read import champion_version, registration, rollout
+from sluicegate.domain.order import content_key
+from sluicegate.domain.rollout import Kind, Rollout
+from sluicegate.domain.route import Target
+from sluicegate.errors import PackageError, RefusedError
+from sluicegate.ports import Ports, ServerStatus
+
+READY_WITHIN = 60.0
+"""Seconds in which a server must reproduce its golden outputs."""
+
+
+def open_rollout(ports: Ports, model: str, version: str, *, author: str, run_id: str) -> Rollout:
+    """Take the lock of the model and journal the plan; the same run_id opens the same rollout again.
+
+    Raises
+    ------
+    LockedError
+        Another rollout holds the model.
+    RefusedError
+        The version is unknown, is champion already, or the offline comparison did not release it.
+    """
+    rollout_id = content_key({"model": model, "version": version, "run": run_id})[:12]
+    if ports.journal.events(model, rollout_id, kinds=(Kind.OPENED,)):
+        return rollout(ports, model, rollout_id)
+    known = registration(ports, model, version)
+    champion = champion_version(ports, model)
+    if version == champion:
+        raise RefusedError(f"version {version} of model '{model}' is the champion already")
+    if not known["release"]:
+        raise RefusedError(
+            f"version {version} of model '{model}' was not released by the comparison ({known['verdict']}): retrain"
+        )
+    lock = ports.journal.acquire(model, rollout_id)
+    spec = ports.spec(model)
+    plan = {
+        "candidate": version,
+        "champion": champion,
+        "token": lock.token,
+        "release": spec.release.model_dump(mode="json"),
+        "score_range": list(spec.score_range),
+        "predicted": known.get("predicted"),
+    }
+    ports.journal.append(model, rollout_id, Kind.OPENED, plan, author=author, token=lock.token)
+    return rollout(ports, model, rollout_id)
+
+
+def deploy(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout:
+    """Start the candidate's server, and the champion's if it does not run, and wait until both pass deep health.
+
+    Raises PackageError when a server does not reproduce its golden outputs in time: a broken artefact never gets traffic.
+    """
+    state = rollout(ports, model, rollout_id)
+    if not state.open:
+        raise RefusedError(f"rollout '{rollout_id}' of model '{model}' has ended {state.outcome}: start a new one")
+    versions = [v for v in (state.champion, state.candidate) if v is not None]
+    for version in versions:
+        ports.runtime.start(model, version, _package(ports, model, version))
+    targets = [_wait_ready(ports, model, version) for version in versions]
+    data = {"targets": {t.version: t.address for t in targets}}
+    ports.journal.append(model, rollout_id, Kind.DEPLOYED, data, author=author, token=state.token)
+    return rollout(ports, model, rollout_id)
+
+
+def server(ports: Ports, model: str, version: str) -> ServerStatus | None:
+    """The server of a version that should be running, or None."""
+    return next((s for s in ports.runtime.status(model) if s.target.version == version), None)
+
+
+def target(ports: Ports, model: str, version: str) -> Target:
+    """Where the version's server listens; RefusedError when it is not deployed."""
+    found = server(ports, model, version)
+    if found is None:
+        raise RefusedError(f"version {version} of model '{model}' has no server: deploy it first")
+    return found.target
+
+
+def _package(ports: Ports, model: str, version: str) -> Path:
+    return ports.registry.package(model, version)
+
+
+def _wait_ready(ports: Ports, model: str, version: str) -> Target:
+    until = ports.clock.now() + READY_WITHIN
+    while True:
+        found = server(ports, model, version)
+        if found is not None and found.ready:
+            return found.target
+        if ports.clock.now() >= until:
+            detail = found.detail if found is not None else "no server was started"
+            raise PackageError(f"version {version} of model '{model}' was not healthy within {READY_WITHIN:.0f} s: {detail}")
+        ports.clock.sleep(0.1)

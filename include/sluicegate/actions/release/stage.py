@@ -1,0 +1,66 @@
+"""Enter a stage: journal the intent with the counters of this instant, then shift the traffic under a lease."""
+
+from dataclasses import replace
+
+from sluicegate.actions.release.begin import target
+from sluicegate.actions.release.read import rollout
+from sluicegate.domain.rollout import Kind, Rollout
+from sluicegate.domain.route import Route
+from sluicegate.errors import RefusedError
+from sluicegate.ports import Ports
+
+
+def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author: str) -> Rollout:
+    """Go to stage `index` of the plan. Entering the present stage again re-applies it; a stage is never repeated or jumped.
+
+    Raises RefusedError when the rollout has ended, or the stage before has not passed.
+    """
+    state = rollout(ports, model, rollout_id)
+    _refuse(state, index)
+    route = stage_route(ports, state, index)
+    if index == state.next_stage:
+        now = ports.clock.now()
+        baseline = ports.meter.read(route, since=now)
+        data = {
+            "index": index,
+            "kind": state.stages[index].kind,
+            "weight": route.weight,
+            "mirror": route.mirror,
+            "baseline": baseline.to_dict(),
+        }
+        ports.journal.append(model, rollout_id, Kind.STAGE_ENTERED, data, author=author, token=state.token)
+    ports.router.apply(route)
+    return rollout(ports, model, rollout_id)
+
+
+def stage_route(ports: Ports, state: Rollout, index: int) -> Route:
+    """The route of a stage. Mirroring goes on during the weights, so that pairs go on being compared; at 100 % it stops."""
+    if state.champion is None:
+        raise RefusedError(f"rollout '{state.rollout_id}' is the first version of model '{state.model}' and has no stages")
+    stage = state.stages[index]
+    weight = stage.weight or 0
+    route = Route(
+        model=state.model,
+        champion=target(ports, state.model, state.champion),
+        candidate=target(ports, state.model, state.candidate),
+        mirror=0 if weight == 100 else (state.stages[0].mirror or 0),
+        salt=state.rollout_id,
+        token=state.token,
+    )
+    if not weight:
+        return route
+    return replace(route, weight=weight, expires_at=ports.clock.now() + state.release.lease)
+
+
+def _refuse(state: Rollout, index: int) -> None:
+    name = f"rollout '{state.rollout_id}' of model '{state.model}'"
+    if not state.open or state.cut_at is not None:
+        raise RefusedError(f"{name} {'was cut' if state.open else f'has ended {state.outcome}'}: no stage can be entered")
+    if not 0 <= index < len(state.stages):
+        raise RefusedError(f"{name} has no stage {index}: its plan has {len(state.stages)} stages, counted from 0")
+    if index == state.next_stage - 1 and state.records[index].verdict is None:
+        return
+    if index != state.next_stage:
+        raise RefusedError(f"{name} stands before stage {state.next_stage}, not {index}: stages are never jumped or repeated")
+    if index > 0 and state.records[-1].verdict != "PASS":
+        raise RefusedError(f"{name} has not passed stage {index - 1}: nothing grows without a PASS")

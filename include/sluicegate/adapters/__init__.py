@@ -1,0 +1,1 @@
+"""One outside thing a file, behind a port. No adapter knows another; only `wiring` names them."""

@@ -1,0 +1,159 @@
+"""Model servers as programs of the local supervisord: one configuration file a server, so that a restarted supervisor goes on."""
+
+import fcntl
+import http.client
+import json
+import socket
+import sys
+import xmlrpc.client
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from sluicegate.domain.route import Target
+from sluicegate.errors import UnavailableError
+from sluicegate.ports.runtime import ServerStatus
+from sluicegate.settings import Settings
+
+_PROGRAM = """\
+[program:{name}]
+command={python} -m sluicegate serve --package {package} --model {model} --version {version} --host {host} --port {port} --log-dir {logs}
+autorestart=true
+startsecs=0
+startretries=1000
+stopwaitsecs=10
+redirect_stderr=true
+stdout_logfile={folder}/{name}.log
+stdout_logfile_maxbytes=20MB
+stdout_logfile_backups=1
+"""
+
+
+class SupervisorRuntime:
+    """Implements the Runtime port over supervisord's own interface."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._servers = settings.supervisor / "servers"
+
+    def start(self, model: str, version: str, package: Path) -> Target:
+        name = _name(model, version)
+        with self._locked():
+            known = self._target(name)
+            target = known or Target(version, self._settings.host, self._free_port())
+            if known is None:
+                self._write(name, model, target, package)
+            self._ensure(name)
+        return target
+
+    def status(self, model: str) -> list[ServerStatus]:
+        names = sorted(path.stem for path in self._servers.glob(f"{model}-*.json"))
+        found = [(name, target) for name in names if (target := self._target(name)) is not None]
+        return [self._status(model, name, target) for name, target in found]
+
+    def stop(self, model: str, version: str) -> None:
+        name = _name(model, version)
+        with self._locked():
+            (self._servers / f"{name}.conf").unlink(missing_ok=True)
+            try:
+                self._call("stopProcessGroup", name)
+                self._call("removeProcessGroup", name)
+            except xmlrpc.client.Fault as e:
+                if "BAD_NAME" not in e.faultString:
+                    raise UnavailableError(f"supervisord does not stop the server {name}: {e.faultString}") from e
+            (self._servers / f"{name}.json").unlink(missing_ok=True)
+
+    def _write(self, name: str, model: str, target: Target, package: Path) -> None:
+        logs = self._settings.predictions / model / target.version
+        text = _PROGRAM.format(
+            name=name,
+            python=sys.executable,
+            package=package,
+            model=model,
+            version=target.version,
+            host=target.host,
+            port=target.port,
+            logs=logs,
+            folder=self._settings.supervisor,
+        )
+        (self._servers / f"{name}.json").write_text(
+            json.dumps({"version": target.version, "host": target.host, "port": target.port})
+        )
+        (self._servers / f"{name}.conf").write_text(text.replace("%", "%%"))
+
+    def _ensure(self, name: str) -> None:
+        try:
+            self._call("reloadConfig")
+            self._call("addProcessGroup", name)
+        except xmlrpc.client.Fault as e:
+            if "ALREADY_ADDED" not in e.faultString:
+                raise UnavailableError(f"supervisord does not start the server {name}: {e.faultString}") from e
+
+    def _status(self, model: str, name: str, target: Target) -> ServerStatus:
+        try:
+            running = self._call("getProcessInfo", name)["statename"] == "RUNNING"
+        except (xmlrpc.client.Fault, UnavailableError):
+            running = False
+        ready, detail = _deep_health(target) if running else (False, f"the process is not running: see {name}.log")
+        return ServerStatus(model, target, running, ready, detail)
+
+    def _target(self, name: str) -> Target | None:
+        try:
+            raw = json.loads((self._servers / f"{name}.json").read_text())
+        except FileNotFoundError:
+            return None
+        return Target(raw["version"], raw["host"], raw["port"])
+
+    def _free_port(self) -> int:
+        used = {json.loads(path.read_text())["port"] for path in self._servers.glob("*.json")}
+        for port in range(*self._settings.server_ports):
+            if port not in used and _bindable(self._settings.host, port):
+                return port
+        low, high = self._settings.server_ports
+        raise UnavailableError(f"no port from {low} to {high - 1} is free for a model server: set SLUICEGATE_SERVER_PORT")
+
+    def _call(self, method: str, *arguments: str) -> dict[str, str]:
+        transport = SupervisorTransport(None, None, f"unix://{self._settings.supervisor_socket}")
+        try:
+            with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as proxy:
+                return getattr(proxy.supervisor, method)(*arguments)  # type: ignore[return-value]
+        except OSError as e:
+            raise UnavailableError(
+                f"supervisord does not answer on {self._settings.supervisor_socket}: run `make up` ({e})"
+            ) from e
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._servers.mkdir(parents=True, exist_ok=True)
+        with (self._servers / ".lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+
+def _name(model: str, version: str) -> str:
+    return f"{model}-{version}"
+
+
+def _bindable(host: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _deep_health(target: Target) -> tuple[bool, str]:
+    connection = http.client.HTTPConnection(target.host, target.port, timeout=2)
+    try:
+        connection.request("GET", "/health/ready")
+        answer = connection.getresponse()
+        body = answer.read().decode(errors="replace")
+        return answer.status == 200, body[:300]
+    except OSError as e:
+        return False, f"{target.address} does not answer: {e}"
+    finally:
+        connection.close()

@@ -1,0 +1,119 @@
+"""Settings → ready objects. The only file that names adapters; each is imported and connected on first use."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import yaml
+
+from sluicegate.domain.spec import ModelSpec, parse_spec
+from sluicegate.errors import SpecError
+from sluicegate.settings import Settings
+
+if TYPE_CHECKING:
+    from sluicegate.ports import Clock, Dataset, Journal, Landing, Meter, Orders, Registry, Results, Router, Runtime
+
+
+class Wiring:
+    """The real ports of one installation."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def clock(self) -> "Clock":
+        from sluicegate.adapters.system_clock import SystemClock
+
+        return SystemClock()
+
+    @cached_property
+    def landing(self) -> "Landing":
+        from sluicegate.adapters.folder_landing import FolderLanding
+
+        return FolderLanding(self.settings)
+
+    @cached_property
+    def dataset(self) -> "Dataset":
+        from sluicegate.adapters.folder_dataset import FolderDataset
+
+        return FolderDataset(self.settings)
+
+    @cached_property
+    def results(self) -> "Results":
+        from sluicegate.adapters.folder_results import FolderResults
+
+        return FolderResults(self.settings)
+
+    @cached_property
+    def orders(self) -> "Orders":
+        from sluicegate.adapters.process_orders import ProcessOrders
+
+        return ProcessOrders(self.settings, self.results)
+
+    @cached_property
+    def registry(self) -> "Registry":
+        from sluicegate.adapters.mlflow_registry import MlflowRegistry
+
+        return MlflowRegistry(self.settings)
+
+    @cached_property
+    def journal(self) -> "Journal":
+        from sluicegate.adapters.sql_journal import SqlJournal
+
+        return SqlJournal(self.settings.journal)
+
+    @cached_property
+    def router(self) -> "Router":
+        from sluicegate.adapters.envoy_router import EnvoyRouter
+
+        return EnvoyRouter(self.settings)
+
+    @cached_property
+    def runtime(self) -> "Runtime":
+        from sluicegate.adapters.supervisor_runtime import SupervisorRuntime
+
+        return SupervisorRuntime(self.settings)
+
+    @cached_property
+    def meter(self) -> "Meter":
+        from sluicegate.adapters.local_meter import LocalMeter
+
+        return LocalMeter(self.settings)
+
+    def spec(self, model: str) -> ModelSpec:
+        """The model's checked spec.yaml; SpecError when it is wrong or absent."""
+        return read_spec(self.settings, model)
+
+
+def wire(settings: Settings | None = None) -> Wiring:
+    """The real ports, by default for the settings in the environment."""
+    return Wiring(settings if settings is not None else Settings.from_environment())
+
+
+def read_spec(settings: Settings, model: str) -> ModelSpec:
+    """Read and check include/models/<model>/spec.yaml; SpecError names file, key, value and what would be valid."""
+    folder = settings.models / model
+    path = folder / "spec.yaml"
+    where = f"{folder.name}/spec.yaml"
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise SpecError(f"{where}: cannot be read ({e}): a model is a folder with spec.yaml and features.py") from e
+    except yaml.YAMLError as e:
+        raise SpecError(f"{where}: is not YAML: {' '.join(str(e).split())}") from e
+    spec = parse_spec(raw, where)
+    if spec.model != model:
+        raise SpecError(f"{where}: 'model' is '{spec.model}' but the folder is named '{model}': make them equal")
+    if not (folder / "features.py").is_file():
+        raise SpecError(f"{folder.name}/features.py: is missing: it holds the function features(row) -> dict of numbers")
+    return spec
+
+
+def models(settings: Settings) -> dict[str, ModelSpec | SpecError]:
+    """Every model folder, by name: its spec, or why it is refused."""
+    found: dict[str, ModelSpec | SpecError] = {}
+    for folder in sorted(p for p in settings.models.glob("*/") if not p.name.startswith((".", "_"))):
+        try:
+            found[folder.name] = read_spec(settings, folder.name)
+        except SpecError as e:
+            found[folder.name] = e
+    return found
