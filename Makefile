@@ -1,0 +1,57 @@
+# One target a need. Everything is installed into .venv by the first target that needs it.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_HOME := $(CURDIR)/var/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test up down status lint format bench lock
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+
+install: $(VENV)/.installed ## everything into .venv (the other targets call it)
+
+$(VENV)/.installed: requirements.txt requirements-dev.txt include/pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v[:2] == (3, 11) else f"Python 3.11 is needed, {sys.executable} is {v[0]}.{v[1]}: run make PYTHON=/path/to/python3.11")'
+	@echo "[sluicegate] installing into $(VENV) (about 1.3 GB, a minute or two)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install -q --disable-pip-version-check uv
+	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e include
+	@touch $@
+
+demo: install ## real flights through the whole loop: one promotion, two reverts (about 6 minutes)
+	@$(BIN)/python -m sluicegate_demo
+
+test: install ## all tests
+	@$(BIN)/python -m pytest
+
+up: install ## start the local stack and wait until it is healthy
+	@$(BIN)/python -m sluicegate.local up
+
+down: install ## stop it, and a demo that was left running
+	@$(BIN)/python -m sluicegate.local down
+	@if [ -e $(DEMO_HOME)/supervisor ]; then SLUICEGATE_HOME=$(DEMO_HOME) $(BIN)/python -m sluicegate.local down; fi
+
+status: install ## what runs and where
+	@$(BIN)/python -m sluicegate.local status
+	@if [ -e $(DEMO_HOME)/supervisor ]; then echo; echo "demo:"; SLUICEGATE_HOME=$(DEMO_HOME) $(BIN)/python -m sluicegate.local status; fi
+
+lint: install ## ruff, mypy (strict), import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: install ## let ruff rewrite
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: install ## all benchmarks, a table each
+	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+lock: ## resolve requirements.in and requirements-dev.in again
+	@$(BIN)/uv pip compile -q --no-header --python-version 3.11 requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile -q --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt

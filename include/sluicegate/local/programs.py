@@ -1,0 +1,166 @@
+"""Which programs run, with which environment: settings in, supervisord's configuration out. Pure."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.settings import Settings
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised process. `health` is an URL that answers 200 when it works; None means that running is enough."""
+
+    name: str
+    command: tuple[str, ...]
+    health: str | None = None
+    priority: int = 500
+    stop_seconds: int = 10
+
+
+def python() -> Path:
+    return Path(sys.executable)
+
+
+def tool(name: str) -> str:
+    """A command of this environment, whether or not it is on PATH."""
+    return str(python().parent / name)
+
+
+def programs(settings: Settings, envoy: tuple[str, ...]) -> tuple[Program, ...]:
+    """All programs of the stack except the model servers, which come and go with their versions."""
+    base = f"http://{settings.host}"
+    airflow = tool("airflow")
+    api = (airflow, "api-server", "--host", settings.host, "--port", str(settings.airflow_port), "--workers", "1")
+    return (
+        Program("gateway", envoy, f"{base}:{settings.gateway_admin_port}/ready", priority=100),
+        Program("guard", (str(python()), "-m", "sluicegate", "guard"), priority=110),
+        Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200),
+        Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", priority=300),
+        Program("airflow-scheduler", (airflow, "scheduler"), priority=310, stop_seconds=20),
+        Program("airflow-dags", (airflow, "dag-processor"), priority=310),
+        Program("airflow-triggerer", (airflow, "triggerer"), priority=310),
+    )
+
+
+def mlflow(settings: Settings) -> tuple[str, ...]:
+    """The MLflow server with a SQL backend and its artifacts in a folder."""
+    home = settings.home / "mlflow"
+    return (
+        tool("mlflow"),
+        "server",
+        *("--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}"),
+        *("--artifacts-destination", str(home / "artifacts")),
+        *("--host", settings.host, "--port", str(settings.mlflow_port), "--workers", "1"),
+    )
+
+
+def environment(settings: Settings, *, database: str, fernet: str, jwt: str, api: str) -> dict[str, str]:
+    """Environment of every program: where Sluicegate and Airflow keep their things. `database` empty means SQLite."""
+    home = settings.home / "airflow"
+    return {
+        **sluicegate_environment(settings),
+        "PATH": f"{python().parent}:/usr/local/bin:/usr/bin:/bin",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(settings.project / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(settings.project / "plugins"),
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{settings.host}:{settings.airflow_port}/execution/",
+        "AIRFLOW__CORE__FERNET_KEY": fernet,
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(settings.home / "secrets" / "airflow_passwords.json"),
+        "AIRFLOW__API__SECRET_KEY": api,
+        "AIRFLOW__API_AUTH__JWT_SECRET": jwt,
+        "AIRFLOW__API__BASE_URL": f"http://{settings.host}:{settings.airflow_port}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or f"sqlite:///{home / 'airflow.db'}",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "15",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
+        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "MLFLOW_TRACKING_URI": settings.mlflow,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def sluicegate_environment(settings: Settings) -> dict[str, str]:
+    """The settings as SLUICEGATE_* variables, so that every child reads the same ones."""
+    return {
+        "SLUICEGATE_PROJECT": str(settings.project),
+        "SLUICEGATE_HOME": str(settings.home),
+        "SLUICEGATE_MODELS": str(settings.models),
+        "SLUICEGATE_PROFILE": settings.profile,
+        "SLUICEGATE_JOURNAL_URL": settings.journal_url,
+        "SLUICEGATE_MLFLOW_URL": settings.mlflow_url,
+        "SLUICEGATE_HOST": settings.host,
+        "SLUICEGATE_AIRFLOW_PORT": str(settings.airflow_port),
+        "SLUICEGATE_MLFLOW_PORT": str(settings.mlflow_port),
+        "SLUICEGATE_GATEWAY_PORT": str(settings.gateway_port),
+        "SLUICEGATE_GATEWAY_ADMIN_PORT": str(settings.gateway_admin_port),
+        "SLUICEGATE_SERVER_PORT": str(settings.server_ports[0]),
+    }
+
+
+def supervisord_conf(settings: Settings, parts: tuple[Program, ...]) -> str:
+    """supervisord's configuration file. The environment comes from supervisord's own, so no secret stands in it."""
+    folder = settings.supervisor
+    head = f"""\
+[supervisord]
+logfile={folder}/supervisord.log
+pidfile={folder}/supervisord.pid
+childlogdir={folder}
+nodaemon=false
+umask=077
+
+[unix_http_server]
+file={settings.supervisor_socket}
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{settings.supervisor_socket}
+
+[include]
+files={folder}/servers/*.conf
+"""
+    return head + "".join(_section(folder, part) for part in parts)
+
+
+def _section(folder: Path, part: Program) -> str:
+    return f"""
+[program:{part.name}]
+command={" ".join(_quoted(word) for word in part.command)}
+priority={part.priority}
+autorestart=true
+startsecs=0
+startretries=1000
+stopasgroup=true
+killasgroup=true
+stopwaitsecs={part.stop_seconds}
+redirect_stderr=true
+stdout_logfile={folder}/{part.name}.log
+stdout_logfile_maxbytes=20MB
+stdout_logfile_backups=1
+"""
+
+
+def _quoted(word: str) -> str:
+    escaped = word.replace("%", "%%")
+    return f'"{escaped}"' if " " in escaped or ";" in escaped else escaped
+
+
+def ports_needed(settings: Settings) -> Mapping[str, tuple[int, str]]:
+    """Ports that must be free: what for → (port, the variable that moves it)."""
+    return {
+        "Airflow": (settings.airflow_port, "SLUICEGATE_AIRFLOW_PORT"),
+        "MLflow": (settings.mlflow_port, "SLUICEGATE_MLFLOW_PORT"),
+        "the gateway": (settings.gateway_port, "SLUICEGATE_GATEWAY_PORT"),
+        "the gateway's admin interface": (settings.gateway_admin_port, "SLUICEGATE_GATEWAY_ADMIN_PORT"),
+    }

@@ -1,0 +1,174 @@
+"""Up, down and status of the local stack. Asking twice changes nothing; `up` after `down` goes on where it was."""
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import xmlrpc.client
+from hashlib import sha256
+
+from supervisor.xmlrpc import SupervisorTransport
+
+from sluicegate.errors import RefusedError, UnavailableError
+from sluicegate.local.programs import Program, environment, ports_needed, programs, supervisord_conf, tool
+from sluicegate.local.secrets import airflow_passwords, secret, write_private
+from sluicegate.settings import Settings
+
+HEALTHY_WITHIN = 120.0
+"""Seconds after which a start that is not healthy is called failed."""
+
+
+def up(settings: Settings) -> None:
+    """Start what does not run yet and wait until everything is healthy. RefusedError when a port is taken."""
+    parts = _parts(settings)
+    env = stack_environment(settings)
+    if not running(settings):
+        _refuse_taken_ports(settings)
+        _prepare(settings, env)
+        write_private(settings.supervisor / "supervisord.conf", supervisord_conf(settings, parts))
+        _say("starting supervisord")
+        command = [tool("supervisord"), "-c", str(settings.supervisor / "supervisord.conf")]
+        subprocess.run(command, env={**_passed_on(), **env}, check=True, cwd=settings.home)
+    _wait_healthy(settings, parts)
+    _apply_airflow_settings(settings, env)
+    _say(f"up: {where(settings)}")
+
+
+def down(settings: Settings) -> None:
+    """Stop everything, the model servers too; returns when no process of the stack is left."""
+    if not running(settings):
+        _say("nothing runs")
+        return
+    pid = int((settings.supervisor / "supervisord.pid").read_text())
+    _server(settings).supervisor.shutdown()
+    for _ in range(400):
+        if not _alive(pid):
+            _say("down: nothing of the stack runs any more")
+            return
+        time.sleep(0.1)
+    raise UnavailableError(f"supervisord (pid {pid}) did not end within 40 s: see {settings.supervisor}/supervisord.log")
+
+
+def status(settings: Settings) -> list[tuple[str, str, str]]:
+    """One row a process: name, state, where it answers."""
+    health = {part.name: part.health or "" for part in _parts(settings)}
+    if not running(settings):
+        return [(name, "STOPPED", url) for name, url in health.items()]
+    found = _server(settings).supervisor.getAllProcessInfo()
+    return [(str(p["name"]), _state(p, health), health.get(str(p["name"]), str(p["description"]))) for p in found]  # type: ignore
+
+
+def running(settings: Settings) -> bool:
+    """Whether the stack's supervisord answers."""
+    try:
+        _server(settings).supervisor.getState()
+    except (OSError, xmlrpc.client.Error):
+        return False
+    return True
+
+
+def where(settings: Settings) -> str:
+    """Where a person looks, in one line."""
+    password = airflow_passwords(settings.home)
+    return (
+        f"Airflow http://{settings.host}:{settings.airflow_port} (user admin, password {password}), "
+        f"MLflow http://{settings.host}:{settings.mlflow_port}, "
+        f"gateway http://{settings.host}:{settings.gateway_port}, logs {settings.supervisor}"
+    )
+
+
+def stack_environment(settings: Settings) -> dict[str, str]:
+    """The environment of every process of the stack, secrets included."""
+    fernet = base64.urlsafe_b64encode(sha256(secret(settings.home, "fernet").encode()).digest()).decode()
+    database = os.environ.get("SLUICEGATE_AIRFLOW_DATABASE", "")
+    keys = {name: secret(settings.home, name) for name in ("jwt", "api")}
+    return environment(settings, database=database, fernet=fernet, **keys)
+
+
+def _passed_on() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith(("AIRFLOW", "SLUICEGATE_", "VIRTUAL_ENV", "PYTHON"))}
+
+
+def _parts(settings: Settings) -> tuple[Program, ...]:
+    from sluicegate.adapters.envoy_router import envoy_command
+
+    return programs(settings, tuple(envoy_command(settings)))
+
+
+def _prepare(settings: Settings, env: dict[str, str]) -> None:
+    from sluicegate.adapters.envoy_router import prepare_gateway
+
+    for folder in (settings.home / "airflow", settings.home / "mlflow" / "artifacts", settings.supervisor / "servers"):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings.home.chmod(0o700)
+    airflow_passwords(settings.home)
+    prepare_gateway(settings)
+    _say("preparing Airflow's database")
+    done = subprocess.run([tool("airflow"), "db", "migrate"], env={**_passed_on(), **env}, capture_output=True, text=True)
+    if done.returncode:
+        raise UnavailableError(f"Airflow's database could not be prepared: {done.stderr.strip().splitlines()[-1:]}")
+
+
+def _apply_airflow_settings(settings: Settings, env: dict[str, str]) -> None:
+    """Pools, connections and variables of airflow_settings.yaml."""
+    script = settings.project / "plugins" / "sluicegate_airflow" / "apply_settings.py"
+    command = [sys.executable, str(script), str(settings.project / "airflow_settings.yaml")]
+    done = subprocess.run(command, env={**_passed_on(), **env}, capture_output=True, text=True)
+    if done.returncode:
+        raise UnavailableError(f"airflow_settings.yaml could not be applied: {done.stderr.strip()[-400:]}")
+
+
+def _refuse_taken_ports(settings: Settings) -> None:
+    for what, (port, variable) in ports_needed(settings).items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((settings.host, port))
+            except OSError as e:
+                raise RefusedError(f"port {port} for {what} is taken ({e.strerror}): free it or set {variable} to another") from e
+
+
+def _wait_healthy(settings: Settings, parts: tuple[Program, ...]) -> None:
+    begun, waiting = time.monotonic(), {part.name: part for part in parts if part.health}
+    while waiting:
+        for name in [name for name, part in waiting.items() if _answers(str(part.health))]:
+            del waiting[name]
+            _say(f"{name} is healthy after {time.monotonic() - begun:.0f} s")
+        if time.monotonic() - begun > HEALTHY_WITHIN:
+            raise UnavailableError(f"{', '.join(waiting)} not healthy within {HEALTHY_WITHIN:.0f} s: see {settings.supervisor}")
+        time.sleep(0.2)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback addresses
+            return int(answer.status) == 200
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _state(process: object, health: dict[str, str]) -> str:
+    state = str(process["statename"])  # type: ignore[index]
+    url = health.get(str(process["name"]))  # type: ignore[index]
+    return "HEALTHY" if state == "RUNNING" and url and _answers(url) else state
+
+
+def _server(settings: Settings) -> xmlrpc.client.ServerProxy:
+    transport = SupervisorTransport(None, None, f"unix://{settings.supervisor_socket}")
+    return xmlrpc.client.ServerProxy("http://supervisor", transport=transport)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _say(text: str) -> None:
+    print(f"[sluicegate] {text}", flush=True)
