@@ -61,6 +61,10 @@ class Route:
         """The same route with 100 % champion and no mirror: where every doubt ends."""
         return replace(self, weight=0, mirror=0, expires_at=None)
 
+    def lease_over(self, now: float) -> bool:
+        """Whether the candidate has users and nobody holds the lease at `now` (seconds since the epoch)."""
+        return self.weight > 0 and (self.expires_at is None or self.expires_at <= now)
+
 
 def position(salt: str, user: str) -> int:
     """Place of a user on the ring, 0 <= position < PARTS; the same number that the gateway computes."""

@@ -6,7 +6,7 @@ from sluicegate.domain.route import Route
 
 
 class Router(Protocol):
-    """Four verbs, the same for every gateway. Every write carries a fencing token; an older one raises StaleTokenError."""
+    """Five verbs, the same for every gateway. Every write of a rollout carries a fencing token; an older one raises StaleTokenError."""
 
     def apply(self, route: Route) -> None:
         """Make the data plane follow this route; returns once the write is durable. Applying it again changes nothing."""
@@ -22,4 +22,10 @@ class Router(Protocol):
 
     def remove(self, model: str, token: int) -> None:
         """Take the model's route away; removing again changes nothing."""
+        ...
+
+    def enforce(self, now: float) -> list[Route]:
+        """Cut every route whose lease is over at `now`, and make the data plane follow again what it should have (a writer may have
+        died between two files). Returns the routes that were cut, as they were before; needs no token: it only ever takes away.
+        """
         ...

@@ -1,0 +1,18 @@
+"""The local gateway: a real Envoy, driven by files that are replaced atomically.
+
+    <settings.gateway>/
+        routes/<model>.json     what was asked for, a file a model: the truth; the rest is made from it
+        lock                    held (flock) by whoever writes
+        bootstrap.json          listener, admin, limits: fixed while Envoy runs
+        clusters.json           CDS: three clusters a model, `<model>/champion`, `<model>/candidate`, `<model>/mirror`
+        endpoints/*.json        EDS: one file a cluster
+        routes.json             RDS: the weights of all models
+
+`<model>/candidate` has the champion as its second priority: a request that the candidate fails is answered by the champion.
+`<model>/mirror` has the candidate alone: copies that it fails are nobody's loss, and its counters are not mixed with users' ones.
+"""
+
+from sluicegate.adapters.envoy_router.bootstrap import bootstrap, envoy_command
+from sluicegate.adapters.envoy_router.router import EnvoyRouter, prepare
+
+__all__ = ["EnvoyRouter", "bootstrap", "envoy_command", "prepare"]

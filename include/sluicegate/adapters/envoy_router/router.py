@@ -1,0 +1,198 @@
+"""The Router port over Envoy's files: fence, write what is asked, make the documents from it, see that Envoy took them."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from sluicegate.adapters.envoy_router.admin import EXPIRED_LONG_AGO, EnvoyAdmin, becomes_true
+from sluicegate.adapters.envoy_router.bootstrap import bootstrap
+from sluicegate.adapters.envoy_router.documents import (
+    ARMS,
+    Document,
+    cluster,
+    cluster_document,
+    endpoint_documents,
+    route_document,
+)
+from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
+from sluicegate.domain.route import Route
+from sluicegate.errors import RefusedError, StaleTokenError, UnavailableError
+from sluicegate.settings import Settings
+
+PATIENCE_S = 5.0
+"""How long a write waits for another writer."""
+CUT_PATIENCE_S = 0.3
+"""How long a cut waits for another writer before it goes ahead."""
+FOLLOW_S = 1.0
+"""Envoy follows a rename within some milliseconds; after this long it is told again, once."""
+
+
+class EnvoyRouter:
+    """Router over one local Envoy. Any number of processes may use it at once.
+
+    Parameters
+    ----------
+    settings
+        `gateway` is the folder that Envoy watches, `gateway_admin_port` where it says what it has.
+    now
+        Seconds since the epoch; a weight whose lease is over by then is refused.
+    """
+
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+        self._folder = settings.gateway
+        self._store = RouteStore(settings.gateway)
+        self._admin = EnvoyAdmin(settings.gateway_admin_port)
+        self._now = now
+
+    def apply(self, route: Route) -> None:
+        """Make Envoy follow this route; see the port. UnavailableError when Envoy answers but does not follow: the write stands."""
+        if route.weight and route.expires_at is not None and route.expires_at <= self._now():
+            raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
+        cut = route.weight == 0 and route.mirror == 0
+        with self._store.lock(CUT_PATIENCE_S if cut else PATIENCE_S, without=cut):
+            stored = self._store.read(route.model)
+            _fence(stored, route.model, route.token)
+            if stored != Stored(route.token, route):
+                self._store.write(route.model, Stored(route.token, route))
+            version = self._publish()
+            self._store.settle(route.model)
+        self._confirm(version)
+
+    def read(self, model: str) -> Route | None:
+        """The route that Envoy follows now; UnavailableError when Envoy does not say."""
+        shown = self._admin.routes().get(model)
+        if shown is None:
+            return None
+        stored = self._store.read(model)
+        lease = stored.route.expires_at if stored.route is not None else None
+        held = (EXPIRED_LONG_AGO if lease is None else lease) if shown.weight else None
+        return replace(shown, token=max(stored.token, 0), expires_at=held)
+
+    def renew(self, model: str, token: int, expires_at: float) -> None:
+        """Extend the lease; Envoy is not told, because its traffic does not change."""
+        with self._store.lock(PATIENCE_S):
+            stored = self._store.read(model)
+            _fence(stored, model, token)
+            if stored.route is None or stored.route.weight == 0:
+                raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")
+            route = replace(stored.route, token=token, expires_at=expires_at)
+            self._store.write(model, Stored(token, route))
+            self._store.settle(model)
+
+    def remove(self, model: str, token: int) -> None:
+        """Take the route away; requests to the model get 404."""
+        with self._store.lock(PATIENCE_S):
+            stored = self._store.read(model)
+            _fence(stored, model, token)
+            if stored.token >= 0:
+                self._store.write(model, Stored(token))
+                self._store.settle(model)
+            version = self._publish()
+        self._confirm(version)
+
+    def enforce(self, now: float) -> list[Route]:
+        """Cut what has no lease at `now`, and bring Envoy back to what was asked; works without the admin interface."""
+        late = [route for route in self._store.routes() if route.lease_over(now)]
+        if not late and self._in_force():
+            return []
+        with self._store.lock(CUT_PATIENCE_S, without=True):
+            late = [route for route in self._store.routes() if route.lease_over(now)]
+            for route in late:
+                self._store.write(route.model, Stored(route.token, route.cut()))
+            self._publish(again=not late)
+            for route in late:
+                self._store.settle(route.model)
+        return late
+
+    def rebuild(self) -> None:
+        """Make every document anew from what was asked, expired weights cut: for the start of the gateway."""
+        self.enforce(self._now())
+        with self._store.lock(PATIENCE_S, without=True):
+            self._publish(again=True)
+
+    def _in_force(self) -> bool:
+        """Whether the documents are those of the routes, and Envoy, if it answers, has taken them."""
+        wanted = route_document(self._store.routes())
+        if not _same(self._folder / "routes.json", wanted):
+            return False
+        return becomes_true(lambda: self._admin.routes_version() == wanted["version_info"], 0.0) is not False
+
+    def _publish(self, *, again: bool = False) -> str:
+        """Write every document that differs, in the order that never names a cluster before it is there; returns the version.
+
+        Endpoints, then new clusters, then the routes, then clusters that nothing names any more.
+        """
+        routes = self._store.routes()
+        endpoints = endpoint_documents(routes)
+        for name, document in endpoints.items():
+            self._put(name, document)
+        clusters = cluster_document((route.model for route in routes), self._folder)
+        if self._put_clusters_first(clusters, len(routes)):
+            names = {cluster(route.model, arm) for route in routes for arm in ARMS}
+            becomes_true(lambda: self._admin.has_clusters(names), FOLLOW_S)
+        table = route_document(routes)
+        self._put("routes.json", table, again=again)
+        self._put("clusters.json", clusters)
+        for path in (self._folder / "endpoints").glob("*.json"):
+            if f"endpoints/{path.name}" not in endpoints:
+                path.unlink(missing_ok=True)
+        return str(table["version_info"])
+
+    def _put_clusters_first(self, clusters: Document, models: int) -> bool:
+        path = self._folder / "clusters.json"
+        known = len(json.loads(path.read_text())["resources"]) if path.exists() else 0
+        return models * len(ARMS) > known and self._put("clusters.json", clusters)
+
+    def _put(self, name: str, document: Document, *, again: bool = False) -> bool:
+        path = self._folder / name
+        if not again and _same(path, document):
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, json.dumps(document, indent=1))
+        return True
+
+    def _confirm(self, version: str) -> None:
+        """See Envoy follow; an Envoy that is not there will read the files when it starts."""
+        if self._follows(version) is not False:
+            return
+        with self._store.lock(PATIENCE_S):
+            version = self._publish(again=True)
+        if self._follows(version) is False:
+            raise UnavailableError(f"the gateway did not take route version {version} within {2 * FOLLOW_S:g} s: read its log")
+
+    def _follows(self, version: str) -> bool | None:
+        """Also true when a later writer has replaced this version before Envoy showed it."""
+        path = self._folder / "routes.json"
+        return becomes_true(lambda: self._admin.routes_version() == version or not _version(path, version), FOLLOW_S)
+
+
+def prepare(settings: Settings, now: Callable[[], float] = time.time) -> None:
+    """Write everything that Envoy reads at its start: bootstrap and documents of the stored routes, expired weights cut.
+
+    Safe at any time and as often as one likes; without models the gateway answers 404 with a JSON sentence.
+    """
+    settings.gateway.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (settings.gateway / "endpoints").mkdir(exist_ok=True)
+    replace_file(settings.gateway / "bootstrap.json", json.dumps(bootstrap(settings), indent=1))
+    EnvoyRouter(settings, now).rebuild()
+
+
+def _fence(stored: Stored, model: str, token: int) -> None:
+    if token < stored.token:
+        message = (
+            f"token {token} for model '{model}' is older than {stored.token}: a newer holder writes its route; stop this rollout"
+        )
+        raise StaleTokenError(message)
+
+
+def _same(path: Path, document: Document) -> bool:
+    return _version(path, document["version_info"])
+
+
+def _version(path: Path, version: str) -> bool:
+    try:
+        return bool(json.loads(path.read_text())["version_info"] == version)
+    except (FileNotFoundError, ValueError, KeyError):
+        return False

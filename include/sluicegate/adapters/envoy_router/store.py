@@ -1,0 +1,125 @@
+"""What was asked for: one JSON file a model, replaced atomically, with the newest fencing token that wrote it."""
+
+import fcntl
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sluicegate.domain.route import Route, Target
+from sluicegate.errors import InputError, UnavailableError
+
+PLAIN = re.compile(r"[a-z][a-z0-9_]{0,47}")
+"""Names that may become a file name and a path of a URL."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The newest write: its token and the route, or None after a removal (the token outlives the route)."""
+
+    token: int = -1
+    route: Route | None = None
+
+
+class RouteStore:
+    """Route files under one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._routes = folder / "routes"
+
+    def read(self, model: str) -> Stored:
+        """The newest write of a model; token -1 when there never was one."""
+        path = self._path(model)
+        try:
+            return _stored(json.loads(path.read_text()))
+        except FileNotFoundError:
+            return Stored()
+        except (ValueError, KeyError, TypeError) as problem:
+            raise UnavailableError(
+                f"{path} is no route ({problem}): restore it, or remove it and start the release again"
+            ) from problem
+
+    def routes(self) -> list[Route]:
+        """All routes, by name of the model."""
+        found = (self.read(path.stem) for path in sorted(self._routes.glob("*.json")))
+        return [stored.route for stored in found if stored.route is not None]
+
+    def write(self, model: str, stored: Stored) -> None:
+        """Replace the file; visible at once to every process, durable after `settle`."""
+        self._routes.mkdir(parents=True, exist_ok=True)
+        document = {"format": 1, "token": stored.token, "route": None if stored.route is None else asdict(stored.route)}
+        replace_file(self._path(model), json.dumps(document, indent=1))
+
+    def settle(self, model: str) -> None:
+        """Force the last write to the disk: file, then folder."""
+        for path in (self._path(model), self._routes):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+    @contextmanager
+    def lock(self, patience: float, *, without: bool = False) -> Iterator[None]:
+        """Hold the gateway's one lock; UnavailableError after `patience` seconds, or go on `without` it.
+
+        A cut goes on without it: its holder is then a stopped process, and files are replaced whole, so nothing tears.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("a") as handle:
+            if not _flock(handle.fileno(), patience) and not without:
+                raise UnavailableError(f"another process holds {handle.name} for more than {patience:g} s: look at what it does")
+            yield
+
+    def _path(self, model: str) -> Path:
+        if not PLAIN.fullmatch(model):
+            raise InputError(f"'{model}' is no name of a model: write a lower-case letter, then letters, digits or underscores")
+        return self._routes / f"{model}.json"
+
+
+def route_of(raw: Mapping[str, Any], expires_at: float | None = None) -> Route:
+    """A route from its JSON form; a weight without a lease in it gets `expires_at`."""
+    candidate = raw["candidate"]
+    return Route(
+        model=raw["model"],
+        champion=Target(**raw["champion"]),
+        candidate=None if candidate is None else Target(**candidate),
+        weight=raw["weight"],
+        mirror=raw["mirror"],
+        salt=raw["salt"],
+        token=raw.get("token", 0),
+        expires_at=raw.get("expires_at", expires_at),
+    )
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write beside it and rename onto it: readers and Envoy's watch see the old or the new content, whole."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        draft.write_text(text)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _stored(raw: Mapping[str, Any]) -> Stored:
+    route = raw["route"]
+    return Stored(int(raw["token"]), None if route is None else route_of(route))
+
+
+def _flock(handle: int, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.002)

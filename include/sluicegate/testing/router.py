@@ -1,0 +1,70 @@
+"""A router in memory: the same rules as a real gateway, nothing listening. For tests and for trying things out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from sluicegate.domain.route import Route
+from sluicegate.errors import RefusedError, StaleTokenError, UnavailableError
+
+
+class MemoryRouter:
+    """Router port over a dictionary.
+
+    Parameters
+    ----------
+    now
+        Seconds since the epoch, for the refusal of leases that are over; the default refuses none.
+    """
+
+    def __init__(self, now: Callable[[], float] = lambda: float("-inf")) -> None:
+        self._now = now
+        self._routes: dict[str, Route] = {}
+        self._tokens: dict[str, int] = {}
+        self.answering = True
+        """Set to False, and `read` raises as it does when a gateway does not say what it has; writes still work."""
+        self.applied: list[Route] = []
+        """Every route that changed something, oldest first, cuts of `enforce` included."""
+
+    def apply(self, route: Route) -> None:
+        if route.lease_over(self._now()):
+            raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
+        self._fence(route.model, route.token)
+        self._set(route)
+
+    def read(self, model: str) -> Route | None:
+        if not self.answering:
+            raise UnavailableError("the gateway does not answer: is it running?")
+        route = self._routes.get(model)
+        return None if route is None else replace(route, token=self._tokens[model])
+
+    def renew(self, model: str, token: int, expires_at: float) -> None:
+        self._fence(model, token)
+        route = self._routes.get(model)
+        if route is None or route.weight == 0:
+            raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")
+        self._routes[model] = replace(route, expires_at=expires_at)
+
+    def remove(self, model: str, token: int) -> None:
+        if model in self._tokens:
+            self._fence(model, token)
+            self._routes.pop(model, None)
+
+    def enforce(self, now: float) -> list[Route]:
+        late = [route for route in self._routes.values() if route.lease_over(now)]
+        for route in late:
+            self._set(route.cut())
+        return late
+
+    def _set(self, route: Route) -> None:
+        if self._routes.get(route.model) != route:
+            self._routes[route.model] = route
+            self.applied.append(route)
+
+    def _fence(self, model: str, token: int) -> None:
+        newest = self._tokens.get(model, token)
+        if token < newest:
+            message = (
+                f"token {token} for model '{model}' is older than {newest}: a newer holder writes its route; stop this rollout"
+            )
+            raise StaleTokenError(message)
+        self._tokens[model] = token
