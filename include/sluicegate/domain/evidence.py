@@ -75,6 +75,8 @@ class Reading:
     pairs: PairCounters | None = None
     gateway: GatewayCounters | None = None
     missing: tuple[str, ...] = ()
+    mirror: ArmCounters | None = None
+    """What the candidate did with mirrored requests, whose answers nobody sees; None when it is not counted apart."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -88,6 +90,7 @@ class Reading:
             pairs=_pairs(raw.get("pairs")),
             gateway=GatewayCounters(**raw["gateway"]) if raw.get("gateway") else None,
             missing=tuple(raw.get("missing", ())),
+            mirror=_arm(raw.get("mirror")),
         )
 
 
@@ -108,6 +111,16 @@ class Predicted:
     flips_on: float | None = None
     flips_off: float | None = None
     """Shares of rows whose decision flips."""
+    difference_by_champion_bin: tuple[float, ...] = ()
+    """Mean of candidate score - champion score where the champion's score falls in each bin; length SCORE_BINS, NaN-free (0 if empty).
+
+    With it and the champion's histogram the prediction is re-weighted to the live population, so that a month with another mix of
+    requests is not mistaken for training-serving skew. Empty: the plain mean is predicted.
+    """
+    decision_difference_by_champion_bin: tuple[float, ...] = ()
+    """The same for the decision (1 or 0)."""
+    joint_histogram: tuple[float, ...] = ()
+    """Share of rows by champion's bin (slow index) and candidate's bin (fast index); length SCORE_BINS squared, sum 1."""
     extra: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -1,0 +1,127 @@
+"""From readings to looks: what a growing counter added between two readings, or why that is not known.
+
+A source that is absent, not a number or was reset adds nothing, and says so; it goes on at the next good reading.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluicegate.domain.evidence import ArmCounters, GatewayCounters, PairCounters, Reading
+
+Array = NDArray[np.float64]
+
+REQUESTS, ERRORS, DECISIONS, SCORE, SCORE_SQUARE, SLOW, HISTOGRAM = range(7)
+"""Rows of an arm's array; the score histogram of all buckets stands in the first columns of its row, padded with zeros."""
+PAIRS, DIFF, DIFF_SQUARE, CANDIDATE, CANDIDATE_SQUARE, ON, OFF = range(7)
+"""Rows of the pairs' array; the two histograms follow as two more rows, padded with zeros."""
+CHAMPION_HISTOGRAM, CANDIDATE_HISTOGRAM = 7, 8
+ARM_COUNTS = (REQUESTS, ERRORS, DECISIONS, SLOW, HISTOGRAM)
+PAIR_COUNTS = (PAIRS, ON, OFF, CHAMPION_HISTOGRAM, CANDIDATE_HISTOGRAM)
+GATEWAY_COUNTS = (0, 1)
+
+SOURCE_MISSING = "source_missing"
+COUNTER_RESET = "counter_reset"
+NOT_A_NUMBER = "not_a_number"
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One growing counter: where it stood when it was last read, and what is wrong with it now."""
+
+    started_at: tuple[float, ...] = ()
+    last: Array | None = None
+    problem: str = SOURCE_MISSING
+    """Reason why the newest reading gave no look; empty when it did."""
+
+
+def step(
+    source: Source, started_at: tuple[float, ...], now: Array | None, counts: tuple[int, ...]
+) -> tuple[Source, Array | None]:
+    """Fold one more reading of a source: the new state and what the counter added, or None when that is not known.
+
+    Parameters
+    ----------
+    source : where the counter stood.
+    started_at : start of each process behind the counter, epoch seconds; a later one means that it was reset.
+    now : the counter now; None when it could not be read.
+    counts : rows (second axis from the end) that may only grow; sums of scores may shrink.
+    """
+    if now is None:
+        return Source(source.started_at, source.last, SOURCE_MISSING), None
+    if not np.isfinite(now).all():
+        return Source(source.started_at, source.last, NOT_A_NUMBER), None
+    if source.last is None:
+        return Source(started_at, now, ""), None
+    added = now - source.last
+    if any(new > old for new, old in zip(started_at, source.started_at, strict=True)) or (added[..., counts, :] < 0).any():
+        return Source(started_at, now, COUNTER_RESET), None
+    return Source(started_at, now, ""), added
+
+
+def slow_key(arm: ArmCounters, bound_ms: float | None) -> str | None:
+    """The key under which an arm counts requests slower than `bound_ms`, or None."""
+    if bound_ms is None:
+        return None
+    return next((key for key in arm.slow if _number(key) == bound_ms), None)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def arm_array(arm: ArmCounters, bound_ms: float | None) -> Array:
+    """Array (7, buckets) of one arm; the row SLOW is zero when the bound is not counted (see `slow_key`)."""
+    key = slow_key(arm, bound_ms)
+    slow = arm.slow[key] if key is not None else (0,) * len(arm.requests)
+    table = np.zeros((7, len(arm.requests)))
+    table[:6] = (arm.requests, arm.errors, arm.decisions, arm.score_sum, arm.score_square_sum, slow)
+    table[HISTOGRAM, : len(arm.score_histogram)] = arm.score_histogram
+    return table
+
+
+def arms_array(reading: Reading, kind: str, bound_ms: float | None) -> tuple[tuple[float, ...], Array | None]:
+    """Start times and array (2, 7, buckets), champion first; None unless both arms were read.
+
+    At a mirror stage the candidate's arm is what it said to mirrored requests.
+    """
+    candidate = reading.mirror if kind == "mirror" and reading.mirror is not None else reading.candidate
+    if reading.champion is None or candidate is None:
+        return (), None
+    started = (reading.champion.started_at, candidate.started_at)
+    return started, np.stack([arm_array(reading.champion, bound_ms), arm_array(candidate, bound_ms)])
+
+
+def pairs_array(pairs: PairCounters | None) -> tuple[tuple[float, ...], Array | None]:
+    """Start time and array (9, buckets); the two histograms stand in the first columns of the last two rows."""
+    if pairs is None:
+        return (), None
+    rows = (
+        pairs.pairs,
+        pairs.difference_sum,
+        pairs.difference_square_sum,
+        pairs.candidate_score_sum,
+        pairs.candidate_score_square_sum,
+        pairs.flips_on,
+        pairs.flips_off,
+    )
+    table = np.zeros((9, len(pairs.pairs)))
+    table[:7] = rows
+    table[CHAMPION_HISTOGRAM, : len(pairs.champion_histogram)] = pairs.champion_histogram
+    table[CANDIDATE_HISTOGRAM, : len(pairs.candidate_histogram)] = pairs.candidate_histogram
+    return (pairs.started_at,), table
+
+
+def gateway_array(gateway: GatewayCounters | None) -> tuple[tuple[float, ...], Array | None]:
+    """Start time and array (2 arms, 2): requests and errors, champion first."""
+    if gateway is None:
+        return (), None
+    rows = (
+        (gateway.champion_requests, gateway.champion_errors),
+        (gateway.candidate_requests, gateway.candidate_errors),
+    )
+    return (gateway.started_at,), np.array(rows, dtype=np.float64)
