@@ -1,6 +1,6 @@
 """The local stack: which processes make up an installation on one machine, under supervisord, everything on loopback.
 
-    programs.py   settings → the programs and their environment (pure)
-    secrets.py    what is generated on the first start, readable by its owner alone
-    stack.py      up, down, status: idempotent; `python -m sluicegate.local VERB`
+programs.py   settings → the programs and their environment (pure)
+secrets.py    what is generated on the first start, readable by its owner alone
+stack.py      up, down, status: idempotent; `python -m sluicegate.local VERB`
 """

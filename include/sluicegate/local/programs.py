@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluicegate.local.secrets import PASSWORDS, secret_file
 from sluicegate.settings import Settings
 
 
@@ -16,7 +17,7 @@ class Program:
     command: tuple[str, ...]
     health: str | None = None
     priority: int = 500
-    stop_seconds: int = 10
+    stop_seconds: int = 15
 
 
 def python() -> Path:
@@ -32,15 +33,15 @@ def programs(settings: Settings, envoy: tuple[str, ...]) -> tuple[Program, ...]:
     """All programs of the stack except the model servers, which come and go with their versions."""
     base = f"http://{settings.host}"
     airflow = tool("airflow")
-    api = (airflow, "api-server", "--host", settings.host, "--port", str(settings.airflow_port), "--workers", "1")
+    api = (airflow, "api-server")
     return (
         Program("gateway", envoy, f"{base}:{settings.gateway_admin_port}/ready", priority=100),
         Program("guard", (str(python()), "-m", "sluicegate", "guard"), priority=110),
         Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200),
         Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", priority=300),
-        Program("airflow-scheduler", (airflow, "scheduler"), priority=310, stop_seconds=20),
+        Program("airflow-scheduler", (airflow, "scheduler", "-s"), priority=310),  # -s: no log server on 0.0.0.0
         Program("airflow-dags", (airflow, "dag-processor"), priority=310),
-        Program("airflow-triggerer", (airflow, "triggerer"), priority=310),
+        Program("airflow-triggerer", (airflow, "triggerer", "-s"), priority=310),
     )
 
 
@@ -56,35 +57,51 @@ def mlflow(settings: Settings) -> tuple[str, ...]:
     )
 
 
-def environment(settings: Settings, *, database: str, fernet: str, jwt: str, api: str) -> dict[str, str]:
-    """Environment of every program: where Sluicegate and Airflow keep their things. `database` empty means SQLite."""
-    home = settings.home / "airflow"
+def environment(settings: Settings, database: str = "") -> dict[str, str]:
+    """Environment of every program: where Sluicegate and Airflow keep their things. `database` empty means SQLite.
+
+    Secrets are read by command from files of mode 0600, so that no process list shows them.
+    """
     return {
         **sluicegate_environment(settings),
+        **airflow_environment(settings, database or f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}"),
         "PATH": f"{python().parent}:/usr/local/bin:/usr/bin:/bin",
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(settings.project / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(settings.project / "plugins"),
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-        "AIRFLOW__CORE__PARALLELISM": "8",
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://{settings.host}:{settings.airflow_port}/execution/",
-        "AIRFLOW__CORE__FERNET_KEY": fernet,
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(settings.home / "secrets" / "airflow_passwords.json"),
-        "AIRFLOW__API__SECRET_KEY": api,
-        "AIRFLOW__API_AUTH__JWT_SECRET": jwt,
-        "AIRFLOW__API__BASE_URL": f"http://{settings.host}:{settings.airflow_port}",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database or f"sqlite:///{home / 'airflow.db'}",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "15",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
-        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
-        "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "MLFLOW_TRACKING_URI": settings.mlflow,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "PYTHONUNBUFFERED": "1",
+    }
+
+
+def airflow_environment(settings: Settings, database: str) -> dict[str, str]:
+    """Airflow's own settings, those that differ from its defaults."""
+    home, base = settings.home / "airflow", f"http://{settings.host}:{settings.airflow_port}"
+    return {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(settings.project / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(settings.project / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "8",
+        "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
+        "AIRFLOW__CORE__TEST_CONNECTION": "Disabled",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{base}/execution/",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secret_file(settings.home, PASSWORDS)),
+        "AIRFLOW__CORE__FERNET_KEY_CMD": f"cat {secret_file(settings.home, 'fernet')}",
+        "AIRFLOW__API__SECRET_KEY_CMD": f"cat {secret_file(settings.home, 'api')}",
+        "AIRFLOW__API_AUTH__JWT_SECRET_CMD": f"cat {secret_file(settings.home, 'jwt')}",
+        "AIRFLOW__API__HOST": settings.host,
+        "AIRFLOW__API__PORT": str(settings.airflow_port),
+        "AIRFLOW__API__BASE_URL": base,
+        "AIRFLOW__API__WORKERS": "1",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
+        "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "5",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
+        "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
+        "AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
     }
 
 
@@ -107,7 +124,7 @@ def sluicegate_environment(settings: Settings) -> dict[str, str]:
 
 
 def supervisord_conf(settings: Settings, parts: tuple[Program, ...]) -> str:
-    """supervisord's configuration file. The environment comes from supervisord's own, so no secret stands in it."""
+    """supervisord's configuration file. The environment comes from supervisord's own."""
     folder = settings.supervisor
     head = f"""\
 [supervisord]

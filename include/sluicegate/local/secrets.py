@@ -1,23 +1,35 @@
 """Secrets of one installation: generated on the first start, kept in files that only their owner can read, never in the repository."""
 
+import base64
 import json
 import os
 import secrets
 from pathlib import Path
 
+PASSWORDS = "airflow_passwords.json"  # noqa: S105 - a file's name
+"""Passwords of Airflow's simple login: user -> password."""
 
-def secret(home: Path, name: str) -> str:
-    """The secret of this name; generated when it does not exist yet."""
-    path = home / "secrets" / name
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    value = secrets.token_urlsafe(32)
-    with os.fdopen(handle, "w") as out:
-        out.write(value)
-    return value
+USER = "admin"
+
+
+def secret_file(home: Path, name: str) -> Path:
+    """Where the secret of this name is kept."""
+    return home / "secrets" / name
+
+
+def create_secrets(home: Path) -> None:
+    """Generate what does not exist yet."""
+    (home / "secrets").mkdir(parents=True, exist_ok=True, mode=0o700)
+    _create(secret_file(home, "fernet"), base64.urlsafe_b64encode(os.urandom(32)).decode())
+    for name in ("api", "jwt"):
+        _create(secret_file(home, name), secrets.token_hex(32))
+    _create(secret_file(home, PASSWORDS), json.dumps({USER: secrets.token_urlsafe(12)}))
+
+
+def airflow_password(home: Path) -> str:
+    """The password of Airflow's user admin; "(not yet generated)" before the first start."""
+    path = secret_file(home, PASSWORDS)
+    return str(json.loads(path.read_text())[USER]) if path.exists() else "(not yet generated)"
 
 
 def write_private(path: Path, text: str) -> None:
@@ -29,11 +41,10 @@ def write_private(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def airflow_passwords(home: Path, user: str = "admin") -> str:
-    """Write the password file of Airflow's simple login once; returns the user's password."""
-    path = home / "secrets" / "airflow_passwords.json"
-    if path.exists():
-        return str(json.loads(path.read_text())[user])
-    password = secrets.token_urlsafe(12)
-    write_private(path, json.dumps({user: password}))
-    return password
+def _create(path: Path, value: str) -> None:
+    try:
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return
+    with os.fdopen(handle, "w") as out:
+        out.write(value)

@@ -1,6 +1,5 @@
 """Up, down and status of the local stack. Asking twice changes nothing; `up` after `down` goes on where it was."""
 
-import base64
 import os
 import socket
 import subprocess
@@ -10,12 +9,13 @@ import urllib.error
 import urllib.request
 import xmlrpc.client
 from hashlib import sha256
+from importlib.metadata import version
 
 from supervisor.xmlrpc import SupervisorTransport
 
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.local.programs import Program, environment, ports_needed, programs, supervisord_conf, tool
-from sluicegate.local.secrets import airflow_passwords, secret, write_private
+from sluicegate.local.secrets import PASSWORDS, airflow_password, create_secrets, secret_file, write_private
 from sluicegate.settings import Settings
 
 HEALTHY_WITHIN = 120.0
@@ -73,7 +73,7 @@ def running(settings: Settings) -> bool:
 
 def where(settings: Settings) -> str:
     """Where a person looks, in one line."""
-    password = airflow_passwords(settings.home)
+    password = airflow_password(settings.home)
     return (
         f"Airflow http://{settings.host}:{settings.airflow_port} (user admin, password {password}), "
         f"MLflow http://{settings.host}:{settings.mlflow_port}, "
@@ -82,11 +82,8 @@ def where(settings: Settings) -> str:
 
 
 def stack_environment(settings: Settings) -> dict[str, str]:
-    """The environment of every process of the stack, secrets included."""
-    fernet = base64.urlsafe_b64encode(sha256(secret(settings.home, "fernet").encode()).digest()).decode()
-    database = os.environ.get("SLUICEGATE_AIRFLOW_DATABASE", "")
-    keys = {name: secret(settings.home, name) for name in ("jwt", "api")}
-    return environment(settings, database=database, fernet=fernet, **keys)
+    """The environment of every process of the stack. SLUICEGATE_AIRFLOW_DATABASE moves Airflow to PostgreSQL."""
+    return environment(settings, os.environ.get("SLUICEGATE_AIRFLOW_DATABASE", ""))
 
 
 def _passed_on() -> dict[str, str]:
@@ -105,19 +102,35 @@ def _prepare(settings: Settings, env: dict[str, str]) -> None:
     for folder in (settings.home / "airflow", settings.home / "mlflow" / "artifacts", settings.supervisor / "servers"):
         folder.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    airflow_passwords(settings.home)
     prepare_gateway(settings)
+    create_secrets(settings.home)
+    _migrate(settings, env)
+
+
+def _migrate(settings: Settings, env: dict[str, str]) -> None:
+    """Bring Airflow's database to this version; skipped when a stamp says that it was done."""
+    stamp = settings.home / "airflow" / "migrated"
+    wanted = f"{version('apache-airflow')} {sha256(env['AIRFLOW__DATABASE__SQL_ALCHEMY_CONN'].encode()).hexdigest()}"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
     _say("preparing Airflow's database")
     done = subprocess.run([tool("airflow"), "db", "migrate"], env={**_passed_on(), **env}, capture_output=True, text=True)
     if done.returncode:
         raise UnavailableError(f"Airflow's database could not be prepared: {done.stderr.strip().splitlines()[-1:]}")
+    stamp.write_text(wanted)
 
 
 def _apply_airflow_settings(settings: Settings, env: dict[str, str]) -> None:
-    """Pools, connections and variables of airflow_settings.yaml."""
-    script = settings.project / "plugins" / "sluicegate_airflow" / "apply_settings.py"
-    command = [sys.executable, str(script), str(settings.project / "airflow_settings.yaml")]
-    done = subprocess.run(command, env={**_passed_on(), **env}, capture_output=True, text=True)
+    """Pools, connections and variables of airflow_settings.yaml, over Airflow's public API."""
+    command = [sys.executable, "-m", "sluicegate_airflow.apply_settings", str(settings.project / "airflow_settings.yaml")]
+    command += [
+        "--url",
+        f"http://{settings.host}:{settings.airflow_port}",
+        "--passwords",
+        str(secret_file(settings.home, PASSWORDS)),
+    ]
+    paths = {"PYTHONPATH": str(settings.project / "plugins")}
+    done = subprocess.run(command, env={**_passed_on(), **env, **paths}, capture_output=True, text=True)
     if done.returncode:
         raise UnavailableError(f"airflow_settings.yaml could not be applied: {done.stderr.strip()[-400:]}")
 

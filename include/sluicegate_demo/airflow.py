@@ -1,0 +1,52 @@
+"""A small client of Airflow's public REST API: what a person does in the UI, done by the demo."""
+
+import time
+from typing import Any
+
+import requests
+
+from sluicegate.errors import UnavailableError
+
+
+class Airflow:
+    """One Airflow, with the login that `make up` generated."""
+
+    def __init__(self, url: str, password: str) -> None:
+        self._url, self._password = url, password
+        self._session = requests.Session()
+
+    def trigger(self, dag_id: str, **params: Any) -> str:
+        """Start a run by hand; returns its run id."""
+        return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": params})["dag_run_id"])
+
+    def wait_for_dags(self, *dag_ids: str, seconds: float = 60.0) -> None:
+        """Wait until the Dags are parsed."""
+        until = time.monotonic() + seconds
+        while missing := set(dag_ids) - {d["dag_id"] for d in self._call("GET", "/api/v2/dags?limit=100")["dags"]}:
+            if time.monotonic() > until:
+                raise UnavailableError(f"Airflow has not loaded {', '.join(sorted(missing))} within {seconds:.0f} s")
+            time.sleep(0.3)
+
+    def failed_tasks(self, *dag_ids: str) -> list[str]:
+        """Tasks that failed for good, as dag_id.task_id."""
+        failed = []
+        for dag_id in dag_ids:
+            found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/~/taskInstances?state=failed&limit=50")
+            failed += [f"{dag_id}.{t['task_id']}" for t in found["task_instances"]]
+        return failed
+
+    def _call(self, method: str, path: str, body: Any = None) -> Any:
+        for _ in range(2):
+            answer = self._session.request(method, self._url + path, json=body, timeout=20)
+            if answer.status_code != 401:
+                break
+            self._login()
+        if not answer.ok:
+            raise UnavailableError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:300]}")
+        return answer.json()
+
+    def _login(self) -> None:
+        answer = self._session.post(f"{self._url}/auth/token", json={"username": "admin", "password": self._password}, timeout=20)
+        if not answer.ok:
+            raise UnavailableError(f"Airflow refused the login: {answer.status_code} {answer.text[:200]}")
+        self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

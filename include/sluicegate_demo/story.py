@@ -1,0 +1,124 @@
+"""The demonstration: three rollouts on real flights, through the real Airflow, MLflow and gateway of the local stack.
+
+before   history lands, a champion is trained on the early months and put in service
+act 1    July is served live; its labels land late; the better model is promoted by data arrival alone
+act 2    an engineer adds the temperature; since August the live weather feed is metric: stopped in the mirror stage
+act 3    an engineer adds a list that grows and is scanned at every request: cut at a traffic stage
+"""
+
+import json
+import time
+from pathlib import Path
+
+from sluicegate.actions.release import status
+from sluicegate.domain.rollout import Kind, Outcome
+from sluicegate.local.secrets import airflow_password
+from sluicegate.local.stack import up, where
+from sluicegate.wiring import Wiring, wire
+from sluicegate_demo import flights_data
+from sluicegate_demo.airflow import Airflow
+from sluicegate_demo.picture import draw
+from sluicegate_demo.progress import DAGS, Progress
+from sluicegate_demo.summary import summary
+from sluicegate_demo.world import MODEL, Clients, apply_change, demo_settings, fresh_world
+
+JULY_RATE = 1500
+"""Requests a second at which July is replayed: as fast as one client process goes."""
+LIVE_RATE = 150
+"""Requests a second of the live traffic during the rollouts."""
+
+
+def tell() -> int:
+    """Run everything; 0 when the three outcomes are the promised ones and no request failed."""
+    settings, started_at = demo_settings(), time.time()
+    fresh_world(settings)
+    ports, clients = wire(settings), Clients(settings)
+    progress = Progress(ports, clients)
+    progress.say("writing the history: requests and labels of real flights, January to June 2013")
+    flights_data.write_demo(settings, settings.home / "source")
+    progress.say("starting the stack: Airflow, MLflow, Envoy, the lease guard")
+    up(settings)
+    airflow = Airflow(f"http://{settings.host}:{settings.airflow_port}", airflow_password(settings.home))
+    airflow.wait_for_dags(*DAGS)
+    try:
+        _acts(ports, clients, progress, airflow)
+    finally:
+        clients.stop()
+    progress.tell_news()
+    return _end(ports, clients, progress, started_at)
+
+
+def _acts(ports: Wiring, clients: Clients, progress: Progress, airflow: Airflow) -> None:
+    source = ports.settings.home / "source"
+    progress.say("BEFORE: labels of January to May land; a first champion is trained and put in service")
+    _land(ports, source, "labels-2013-01-to-05.csv")
+    progress.wait("first champion", lambda: _ended(ports) == 1, airflow, 150)
+    progress.say("all July flights ask the gateway, as fast as they can")
+    clients.start("july", source / "requests-2013-07.parquet", JULY_RATE, loop=False)
+    clients.wait()
+    progress.say(f"July is over: {clients.counts()['answered']} requests answered, {clients.counts()['failed']} failed")
+    clients.start("august", source / "requests-2013-08.parquet", LIVE_RATE, loop=True)
+    progress.say("ACT 1: the labels of June and July land; nobody presses anything")
+    _land(ports, source, "labels-2013-06.csv", "labels-2013-07.csv")
+    progress.wait("act 1", lambda: _ended(ports) == 2, airflow, 240)
+    progress.say("ACT 2: an engineer adds the temperature (labelled data: °F; live since August: °C) and starts a retrain")
+    _change(ports, airflow, "temperature")
+    progress.wait("act 2", lambda: _ended(ports) == 3, airflow, 180)
+    progress.say("ACT 3: an engineer adds 'how often was this flight asked about' with a list that is scanned at every request")
+    _change(ports, airflow, "repeated_requests")
+    progress.wait("act 3", lambda: _ended(ports) == 4, airflow, 240)
+
+
+def _land(ports: Wiring, source: Path, *names: str) -> None:
+    for name in names:
+        ports.landing.drop(MODEL, name, source / name)
+
+
+def _change(ports: Wiring, airflow: Airflow, name: str) -> None:
+    apply_change(ports.settings, name)
+    airflow.trigger(f"{MODEL}_retrain")
+
+
+def _ended(ports: Wiring) -> int:
+    """How many rollouts have ended and given their lock back."""
+    if ports.journal.holder(MODEL) is not None:
+        return -1
+    newest = status(ports, MODEL)
+    return 0 if newest is None or newest.open else len(ports.journal.events(MODEL, kinds=(Kind.OPENED,)))
+
+
+def _end(ports: Wiring, clients: Clients, progress: Progress, started_at: float) -> int:
+    """Write summary and picture, and say in six lines what happened."""
+    home, finished_at = ports.settings.home, time.time()
+    facts = summary(ports, MODEL, clients.tallies, started_at, finished_at)
+    (home / "summary.json").write_text(json.dumps(facts, indent=2))
+    draw(ports, MODEL, home / "weights.svg", started_at, finished_at)
+    progress.say(f"THE END after {finished_at - started_at:.0f} s")
+    for number, r in enumerate(facts["rollouts"], 1):
+        last = r["stages"][-1]
+        place = (
+            ""
+            if r["outcome"] == Outcome.PROMOTED
+            else f" at {'the mirror stage' if last['kind'] == 'mirror' else str(last['weight']) + ' %'}"
+        )
+        breach = "" if r["breach_to_zero_ms"] is None else f", breach to zero {r['breach_to_zero_ms']:.0f} ms"
+        print(f"  {number}. version {r['candidate_version']} against {r['champion_version']}: {r['outcome']}{place}{breach}")
+    rows = facts["rows"]
+    print(f"  4. {facts['requests_total']} requests, {facts['requests_failed']} failed")
+    print(
+        f"  5. {rows['in']} rows in = {rows['accepted']} accepted + {rows['quarantined']} quarantined + {rows['duplicate']} duplicates"
+    )
+    print(f"  6. summary {home / 'summary.json'}, picture {home / 'weights.svg'}")
+    print(f"look: {where(ports.settings)}\nstop: make down")
+    return 0 if _as_promised(facts) else 1
+
+
+def _as_promised(facts: dict[str, object]) -> bool:
+    rollouts = facts["rollouts"]
+    assert isinstance(rollouts, list)
+    outcomes = [(r["outcome"], r["stages"][-1]["kind"]) for r in rollouts]
+    wanted = [("PROMOTED", "split"), ("REVERTED", "mirror"), ("REVERTED", "split")]
+    if outcomes == wanted and facts["requests_failed"] == 0:
+        return True
+    print(f"this is not what was promised: {wanted} and no failed request, but {outcomes} and {facts['requests_failed']} failed")
+    return False

@@ -1,0 +1,101 @@
+"""The world that the demo plays in: a home of its own under var/demo, a copy of the model with short stages, the data, the clients."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sluicegate.local.stack import down, running
+from sluicegate.settings import Settings
+
+MODEL = "flights"
+
+RELEASE = {
+    "stages": [
+        {"mirror": 60, "bake": "6s", "deadline": "60s", "min_requests": 300},
+        {"weight": 5, "bake": "6s", "deadline": "60s", "min_requests": 20},
+        {"weight": 25, "bake": "6s", "deadline": "60s", "min_requests": 100},
+        {"weight": 50, "bake": "8s", "deadline": "90s", "min_requests": 300},
+        {"weight": 100, "bake": "5s", "deadline": "60s", "min_requests": 300},
+    ],
+    "gates": {
+        "p95_ms": 25,
+        "error_rate": {"margin": "2pp"},
+        "score": {"margin": 0.03},
+        "decision_rate": {"margin": "5pp"},
+    },
+    "look_every": "300ms",
+    "lease": "15s",
+    "retention": "45s",
+}
+"""The demo's plan: the stages of a real one, with holds of seconds instead of hours."""
+
+
+def demo_settings() -> Settings:
+    """The installation's settings with the demo's own home and models."""
+    settings = Settings.from_environment()
+    home = settings.home / "demo"
+    return replace(settings, home=home, models=home / "models")
+
+
+def fresh_world(settings: Settings) -> None:
+    """An empty home, and the flights model with short stages."""
+    if running(settings):
+        down(settings)
+    shutil.rmtree(settings.home, ignore_errors=True)
+    target = settings.models / MODEL
+    shutil.copytree(settings.project / "include" / "models" / MODEL, target, ignore=shutil.ignore_patterns("__pycache__"))
+    spec = yaml.safe_load((target / "spec.yaml").read_text())
+    spec["release"] = RELEASE
+    spec["comparison"]["neutral"] = "release"
+    (target / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+
+
+def apply_change(settings: Settings, name: str) -> None:
+    """What an engineer's commit does: the model's features.py, as it was shipped, with the change of this name below."""
+    shipped = (settings.project / "include" / "models" / MODEL / "features.py").read_text()
+    change = (Path(__file__).parent / "changes" / f"{name}.py").read_text()
+    (settings.models / MODEL / "features.py").write_text(shipped + change)
+
+
+class Clients:
+    """Users who ask the gateway: one process of them after the other, each counted in a file of its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.home / "traffic"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.tallies: list[Path] = []
+
+    def start(self, name: str, rows: Path, rate: float, *, loop: bool) -> None:
+        """Begin to send the rows; the process before must have ended."""
+        stats = self._folder / f"{name}.json"
+        command = [sys.executable, "-m", "sluicegate_demo.replay", "--model", MODEL, "--rows", str(rows), "--rate", str(rate)]
+        command += ["--stats", str(stats), "--gateway", f"http://{self._settings.host}:{self._settings.gateway_port}"]
+        with (self._folder / f"{name}.log").open("wb") as log:
+            self._process = subprocess.Popen(command + ["--loop"] * loop, stdout=log, stderr=subprocess.STDOUT)
+        self.tallies.append(stats)
+
+    def wait(self) -> None:
+        """Until all rows are answered."""
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """No new requests; those in flight are answered."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+        self.wait()
+
+    def counts(self) -> dict[str, Any]:
+        """Sum over all processes so far."""
+        found = [json.loads(path.read_text()) for path in self.tallies if path.exists()]
+        return {name: sum(t[name] for t in found) for name in ("sent", "answered", "failed")}
