@@ -24,8 +24,11 @@ if TYPE_CHECKING:
     from sluicegate.stats.evalues import mcnemar_log_e_value as mcnemar_log_e_value
     from sluicegate.stats.flips import ChurnResult as ChurnResult
     from sluicegate.stats.flips import churn as churn
+    from sluicegate.stats.forecast import DieboldMarianoResult as DieboldMarianoResult
+    from sluicegate.stats.forecast import diebold_mariano as diebold_mariano
     from sluicegate.stats.margins import NonInferiorityResult as NonInferiorityResult
     from sluicegate.stats.margins import non_inferiority as non_inferiority
+    from sluicegate.stats.metrics import evaluate as evaluate
     from sluicegate.stats.mixtures import best_rho as best_rho
     from sluicegate.stats.mixtures import beta_binomial_bound as beta_binomial_bound
     from sluicegate.stats.mixtures import beta_binomial_log_value as beta_binomial_log_value
@@ -39,20 +42,53 @@ if TYPE_CHECKING:
     from sluicegate.stats.paired import McnemarResult as McnemarResult
     from sluicegate.stats.paired import mcnemar_test as mcnemar_test
     from sluicegate.stats.paired import tango_interval as tango_interval
+    from sluicegate.stats.permutation import PermutationResult as PermutationResult
+    from sluicegate.stats.permutation import paired_permutation as paired_permutation
     from sluicegate.stats.power import auc_mde as auc_mde
     from sluicegate.stats.power import hanley_mcneil_se as hanley_mcneil_se
     from sluicegate.stats.power import mcnemar_sample_size as mcnemar_sample_size
     from sluicegate.stats.power import minimum_detectable_effect as minimum_detectable_effect
+    from sluicegate.stats.quantiles import quantile_ab_p_value as quantile_ab_p_value
     from sluicegate.stats.ratios import RatioDifference as RatioDifference
     from sluicegate.stats.ratios import ratio_difference as ratio_difference
+    from sluicegate.stats.recipe import ResampledResult as ResampledResult
+    from sluicegate.stats.recipe import corrected_resampled_t as corrected_resampled_t
+    from sluicegate.stats.resampling import BootstrapResult as BootstrapResult
+    from sluicegate.stats.resampling import paired_bootstrap as paired_bootstrap
 
 _ROOMS: dict[str, tuple[str, ...]] = {
-    "auc": ("DelongResult", "delong_covariance", "delong_test"),
-    "calibration": ("CalibrationLine", "SpiegelhalterResult", "calibration_line", "spiegelhalter_test"),
-    "drift": ("StabilityIndex", "population_stability_index"),
-    "evalues": ("mcnemar_e_value", "mcnemar_log_e_value"),
-    "flips": ("ChurnResult", "churn"),
-    "margins": ("NonInferiorityResult", "non_inferiority"),
+    "auc": (
+        "DelongResult",
+        "delong_covariance",
+        "delong_test",
+    ),
+    "calibration": (
+        "CalibrationLine",
+        "SpiegelhalterResult",
+        "calibration_line",
+        "spiegelhalter_test",
+    ),
+    "drift": (
+        "StabilityIndex",
+        "population_stability_index",
+    ),
+    "evalues": (
+        "mcnemar_e_value",
+        "mcnemar_log_e_value",
+    ),
+    "flips": (
+        "ChurnResult",
+        "churn",
+    ),
+    "forecast": (
+        "DieboldMarianoResult",
+        "diebold_mariano",
+    ),
+    "margins": (
+        "NonInferiorityResult",
+        "non_inferiority",
+    ),
+    "metrics": ("evaluate",),
     "mixtures": (
         "best_rho",
         "beta_binomial_bound",
@@ -60,11 +96,43 @@ _ROOMS: dict[str, tuple[str, ...]] = {
         "normal_mixture_bound",
         "normal_mixture_log_value",
     ),
-    "multinomial": ("MultinomialTest", "multinomial_log_e_value"),
-    "multiplicity": ("benjamini_hochberg", "holm", "hommel"),
-    "paired": ("McnemarResult", "mcnemar_test", "tango_interval"),
-    "power": ("auc_mde", "hanley_mcneil_se", "mcnemar_sample_size", "minimum_detectable_effect"),
-    "ratios": ("RatioDifference", "ratio_difference"),
+    "multinomial": (
+        "MultinomialTest",
+        "multinomial_log_e_value",
+    ),
+    "multiplicity": (
+        "benjamini_hochberg",
+        "holm",
+        "hommel",
+    ),
+    "paired": (
+        "McnemarResult",
+        "mcnemar_test",
+        "tango_interval",
+    ),
+    "permutation": (
+        "PermutationResult",
+        "paired_permutation",
+    ),
+    "power": (
+        "auc_mde",
+        "hanley_mcneil_se",
+        "mcnemar_sample_size",
+        "minimum_detectable_effect",
+    ),
+    "quantiles": ("quantile_ab_p_value",),
+    "ratios": (
+        "RatioDifference",
+        "ratio_difference",
+    ),
+    "recipe": (
+        "ResampledResult",
+        "corrected_resampled_t",
+    ),
+    "resampling": (
+        "BootstrapResult",
+        "paired_bootstrap",
+    ),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

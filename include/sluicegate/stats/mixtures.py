@@ -115,7 +115,7 @@ def beta_binomial_log_value(
     InputError
         A sum that no path of steps in [-g, h] can reach.
     """
-    mixture = _BetaBinomial(v_opt, alpha, g, h, sides)
+    mixture = BetaBinomial(v_opt, alpha, g, h, sides)
     total, time = np.broadcast_arrays(_finite("s", s), _times(v))
     slack = 1e-9 * (1 + time)
     if (total > time / g + slack).any() or (total < -time / h - slack).any():
@@ -128,7 +128,7 @@ def beta_binomial_bound(v: ArrayLike, *, v_opt: float, alpha: float, g: float, h
 
     Parameters as `beta_binomial_log_value`; the value has the unit of the sum.
     """
-    mixture = _BetaBinomial(v_opt, alpha, g, h, sides)
+    mixture = BetaBinomial(v_opt, alpha, g, h, sides)
     time = _times(v)
     log_threshold = -np.log(alpha)
     top = time / g
@@ -136,7 +136,7 @@ def beta_binomial_bound(v: ArrayLike, *, v_opt: float, alpha: float, g: float, h
     return _out(np.where(mixture.log_value(top, time) < log_threshold, top, root))
 
 
-class _BetaBinomial:
+class BetaBinomial:
     def __init__(self, v_opt: float, alpha: float, g: float, h: float, sides: int) -> None:
         self.g, self.h = checks.number("g", g, above=0), checks.number("h", h, above=0)
         # The mixing beta distribution has variance rho only up to g*h; the floor keeps it proper for tiny v_opt.
