@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import xxhash
 
-from sluicegate.errors import RefusedError
+from sluicegate.errors import RefusedError, StaleTokenError
 
 PARTS = 10_000
 """Resolution of the assignment: a weight of 1 % is 100 parts."""
@@ -34,8 +34,9 @@ class Target:
 class Route:
     """What the gateway does with one model's requests. Written whole, replaced atomically.
 
-    `weight` and `mirror` are integer percents; either above zero needs a candidate. A weight above zero needs `expires_at` (the lease,
-    seconds since the epoch): past it the gateway side goes back to 100 % champion by itself. Mirroring exposes nobody and needs none.
+    `weight` and `mirror` are integer percents; either above zero needs a candidate. A weight above zero needs `expires_at` (the
+    lease, seconds since the epoch): past it the gateway side goes back to 100 % champion by itself. Mirroring exposes nobody and
+    needs none.
     `token` is the fencing token of the writer.
     """
 
@@ -64,6 +65,14 @@ class Route:
     def lease_over(self, now: float) -> bool:
         """Whether the candidate has users and nobody holds the lease at `now` (seconds since the epoch)."""
         return self.weight > 0 and (self.expires_at is None or self.expires_at <= now)
+
+
+def fence(model: str, newest: int, token: int) -> None:
+    """Let a writer pass whose token is as new as the newest one that wrote; StaleTokenError otherwise."""
+    if token < newest:
+        raise StaleTokenError(
+            f"token {token} for model '{model}' is older than {newest}: a newer holder writes its route, so stop this rollout"
+        )
 
 
 def position(salt: str, user: str) -> int:

@@ -6,7 +6,7 @@ from sluicegate.domain.route import Route
 
 
 class Router(Protocol):
-    """Five verbs, the same for every gateway. Every write of a rollout carries a fencing token; an older one raises StaleTokenError."""
+    """Five verbs, the same for every gateway. Writes of a rollout carry its fencing token; an older one: StaleTokenError."""
 
     def apply(self, route: Route) -> None:
         """Make the data plane follow this route; returns once the write is durable. Applying it again changes nothing."""
@@ -25,7 +25,9 @@ class Router(Protocol):
         ...
 
     def enforce(self, now: float) -> list[Route]:
-        """Cut every route whose lease is over at `now`, and make the data plane follow again what it should have (a writer may have
-        died between two files). Returns the routes that were cut, as they were before; needs no token: it only ever takes away.
+        """Cut every route whose lease is over at `now`; bring the data plane back to what was asked.
+
+        Returns the routes that it cut, as they were before. Needs no token: it gives nothing to anybody.
+        Works when the gateway does not answer: the cut is then written, and is what it will read.
         """
         ...

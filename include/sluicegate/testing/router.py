@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from sluicegate.domain.route import Route
-from sluicegate.errors import RefusedError, StaleTokenError, UnavailableError
+from sluicegate.domain.route import Route, fence
+from sluicegate.errors import RefusedError, UnavailableError
 
 
 class MemoryRouter:
@@ -61,10 +61,5 @@ class MemoryRouter:
             self.applied.append(route)
 
     def _fence(self, model: str, token: int) -> None:
-        newest = self._tokens.get(model, token)
-        if token < newest:
-            message = (
-                f"token {token} for model '{model}' is older than {newest}: a newer holder writes its route; stop this rollout"
-            )
-            raise StaleTokenError(message)
+        fence(model, self._tokens.get(model, token), token)
         self._tokens[model] = token

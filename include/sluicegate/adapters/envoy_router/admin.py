@@ -57,9 +57,8 @@ class EnvoyAdmin:
         finally:
             connection.close()
         if answer.status != 200:
-            raise UnavailableError(
-                f"the gateway's admin interface on port {self._port} answers {answer.status} to {path}: {body[:200]!r}"
-            )
+            where = f"the gateway's admin interface on port {self._port}"
+            raise UnavailableError(f"{where} answers {answer.status} to {path}, not 200: {body[:200]!r}")
         return body
 
 

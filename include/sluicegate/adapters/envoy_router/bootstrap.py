@@ -8,7 +8,7 @@ from sluicegate.adapters.envoy_router.documents import ROUTES, file_source
 from sluicegate.settings import Settings
 
 MOST_BODY = 256 * 1024
-"""Bytes of a request's body; one flat row is some hundred. Bodies are held until complete, so that every request can be retried."""
+"""Bytes of a request's body; one flat row is some hundred. Bodies are held until complete: every request can be retried."""
 MOST_CLIENTS = 4096
 """Connections of clients at once."""
 READABLE = ("/ready", "/config_dump", "/clusters", "/stats", "/server_info", "/listeners")

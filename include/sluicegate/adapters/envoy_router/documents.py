@@ -1,7 +1,7 @@
 """From routes to Envoy's documents: pure, so that a table can check it.
 
-Assignment: `domain.route.is_candidate` and nothing else. Envoy hashes the value of `x-user-id`, rewritten to `<salt>:<user>`, with xxHash64
-(seed 0), takes it modulo the sum of the weights (PARTS) and walks the clusters in order; the candidate stands first.
+Assignment: `domain.route.is_candidate` and nothing else. Envoy hashes the value of `x-user-id`, rewritten to `<salt>:<user>`, by
+xxHash64 (seed 0), takes it modulo the sum of the weights (PARTS) and walks the clusters in order; the candidate stands first.
 A request without a user id cannot be sticky, so it goes to the champion, always.
 """
 
@@ -24,7 +24,7 @@ CANDIDATE_TRY_S = 1.5
 """The candidate has this long to answer before the champion is asked instead."""
 CONNECT_S = 0.25
 UPSTREAM_IDLE_S = 3.0
-"""An idle connection to a server is closed after this long: sooner than the server's own keep-alive, so that no request meets its end."""
+"""An idle connection to a server is closed after this long: sooner than the server's own keep-alive, so none is lost."""
 MOST_REQUESTS = 10_000
 """At once, a cluster. Far above what servers take: a full breaker answers 503 without a retry, which a user would see."""
 MOST_COPIES = 128
@@ -32,7 +32,7 @@ MOST_COPIES = 128
 RETRY_CHAMPION = "connect-failure,refused-stream,reset"
 RETRY_CANDIDATE = "5xx,connect-failure,refused-stream,reset,retriable-status-codes"
 REFUSALS = "400,404,405,411,413,415,422"
-"""Statuses of the candidate that the champion gets to judge too: a candidate that wants other inputs must not refuse users' requests."""
+"""Statuses of the candidate after which the champion is asked: a candidate that wants other inputs must not refuse users."""
 _TYPE = "type.googleapis.com/"
 
 

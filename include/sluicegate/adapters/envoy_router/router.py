@@ -17,8 +17,8 @@ from sluicegate.adapters.envoy_router.documents import (
     route_document,
 )
 from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
-from sluicegate.domain.route import Route
-from sluicegate.errors import RefusedError, StaleTokenError, UnavailableError
+from sluicegate.domain.route import Route, fence
+from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.settings import Settings
 
 PATIENCE_S = 5.0
@@ -47,13 +47,13 @@ class EnvoyRouter:
         self._now = now
 
     def apply(self, route: Route) -> None:
-        """Make Envoy follow this route; see the port. UnavailableError when Envoy answers but does not follow: the write stands."""
-        if route.weight and route.expires_at is not None and route.expires_at <= self._now():
+        """Make Envoy follow this route. UnavailableError when Envoy answers and does not follow; the write stands."""
+        if route.lease_over(self._now()):
             raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
         cut = route.weight == 0 and route.mirror == 0
         with self._store.lock(CUT_PATIENCE_S if cut else PATIENCE_S, without=cut):
             stored = self._store.read(route.model)
-            _fence(stored, route.model, route.token)
+            fence(route.model, stored.token, route.token)
             if stored != Stored(route.token, route):
                 self._store.write(route.model, Stored(route.token, route))
             version = self._publish()
@@ -74,7 +74,7 @@ class EnvoyRouter:
         """Extend the lease; Envoy is not told, because its traffic does not change."""
         with self._store.lock(PATIENCE_S):
             stored = self._store.read(model)
-            _fence(stored, model, token)
+            fence(model, stored.token, token)
             if stored.route is None or stored.route.weight == 0:
                 raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")
             route = replace(stored.route, token=token, expires_at=expires_at)
@@ -85,7 +85,7 @@ class EnvoyRouter:
         """Take the route away; requests to the model get 404."""
         with self._store.lock(PATIENCE_S):
             stored = self._store.read(model)
-            _fence(stored, model, token)
+            fence(model, stored.token, token)
             if stored.token >= 0:
                 self._store.write(model, Stored(token))
                 self._store.settle(model)
@@ -177,14 +177,6 @@ def prepare(settings: Settings, now: Callable[[], float] = time.time) -> None:
     (settings.gateway / "endpoints").mkdir(exist_ok=True)
     replace_file(settings.gateway / "bootstrap.json", json.dumps(bootstrap(settings), indent=1))
     EnvoyRouter(settings, now).rebuild()
-
-
-def _fence(stored: Stored, model: str, token: int) -> None:
-    if token < stored.token:
-        message = (
-            f"token {token} for model '{model}' is older than {stored.token}: a newer holder writes its route; stop this rollout"
-        )
-        raise StaleTokenError(message)
 
 
 def _same(path: Path, document: Document) -> bool:

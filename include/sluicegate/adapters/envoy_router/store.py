@@ -41,9 +41,8 @@ class RouteStore:
         except FileNotFoundError:
             return Stored()
         except (ValueError, KeyError, TypeError) as problem:
-            raise UnavailableError(
-                f"{path} is no route ({problem}): restore it, or remove it and start the release again"
-            ) from problem
+            message = f"{path} is no route ({problem}): restore it, or remove it and start the release again"
+            raise UnavailableError(message) from problem
 
     def routes(self) -> list[Route]:
         """All routes, by name of the model."""

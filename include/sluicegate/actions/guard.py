@@ -1,0 +1,77 @@
+"""The lease guard: whoever gave the candidate its weight must keep saying so, or the weight is taken back.
+
+It runs beside the gateway and needs nothing else: no Airflow, no journal, no admin interface. The decision is `Route.lease_over`;
+the router makes it under its own lock, so a renewal in the same instant is not lost and a newer holder's route not overwritten.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Protocol
+
+from sluicegate.domain.rollout import Kind
+from sluicegate.domain.route import Route
+from sluicegate.ports.clock import Clock
+from sluicegate.ports.journal import Journal
+from sluicegate.ports.router import Router
+
+PAUSE_S = 0.2
+"""Between two looks: a lease is enforced at most this long, and some milliseconds, after its end."""
+REASON = "LEASE_EXPIRED"
+AUTHOR = "guard"
+LOG = logging.getLogger("sluicegate.guard")
+
+
+class GuardPorts(Protocol):
+    """What the guard needs; every `Ports` has it."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def router(self) -> Router: ...
+    @property
+    def journal(self) -> Journal: ...
+
+
+def run_guard(ports: GuardPorts, *, pause: float = PAUSE_S, stopped: Callable[[], bool] = lambda: False) -> None:
+    """Enforce leases until `stopped`; begins with a look, outlives every error, tells each new one once."""
+    trouble = ""
+    while not stopped():
+        told = _look_safely(ports)
+        if told and told != trouble:
+            _log("guard_trouble", problem=told)
+        trouble = told
+        ports.clock.sleep(pause)
+
+
+def look(ports: GuardPorts) -> list[Route]:
+    """Cut what has no lease now, log it, and tell the journal without waiting for it. Returns the routes as they were."""
+    cut = ports.router.enforce(ports.clock.now())
+    for route in cut:
+        _log("lease_expired", **asdict(route))
+        threading.Thread(target=_note, args=(ports.journal, route), daemon=True).start()
+    return cut
+
+
+def _look_safely(ports: GuardPorts) -> str:
+    try:
+        look(ports)
+    except Exception as problem:
+        return f"{type(problem).__name__}: {problem}"
+    return ""
+
+
+def _note(journal: Journal, route: Route) -> None:
+    """The rollout's own events decide what comes next; this one only tells why its traffic was gone."""
+    data = {"reason": REASON, "route": asdict(route)}
+    message = f"nobody renewed the lease of weight {route.weight}: all traffic is with the champion again"
+    try:
+        journal.append(route.model, route.salt, Kind.TROUBLE, {**data, "message": message}, author=AUTHOR, reason=REASON)
+    except Exception as problem:
+        _log("journal_missed", model=route.model, problem=f"{type(problem).__name__}: {problem}")
+
+
+def _log(event: str, **fields: object) -> None:
+    LOG.warning(json.dumps({"event": event, **fields}, default=str))
