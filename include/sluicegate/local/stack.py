@@ -97,12 +97,12 @@ def _parts(settings: Settings) -> tuple[Program, ...]:
 
 
 def _prepare(settings: Settings, env: dict[str, str]) -> None:
-    from sluicegate.adapters.envoy_router import prepare_gateway
+    from sluicegate.adapters.envoy_router import prepare
 
     for folder in (settings.home / "airflow", settings.home / "mlflow" / "artifacts", settings.supervisor / "servers"):
         folder.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    prepare_gateway(settings)
+    prepare(settings)
     create_secrets(settings.home)
     _migrate(settings, env)
 

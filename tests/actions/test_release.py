@@ -1,0 +1,307 @@
+"""The verbs of a rollout over the shipped fakes, on a virtual clock."""
+
+from typing import Any
+
+import pytest
+
+from sluicegate.actions.release import (
+    Watch,
+    champion_version,
+    deploy,
+    enter_stage,
+    open_rollout,
+    open_watch,
+    promote,
+    retire,
+    revert,
+    rollout,
+    status,
+)
+from sluicegate.domain.evidence import SCORE_BINS
+from sluicegate.domain.rollout import Kind, Outcome, Phase
+from sluicegate.domain.spec import parse_spec
+from sluicegate.domain.verdict import Verdict
+from sluicegate.errors import LockedError, PackageError, RefusedError, StaleTokenError
+from sluicegate.testing.ports import FakePorts
+
+SPEC: dict[str, Any] = {
+    "model": "toy",
+    "data": {"user_id": "user", "inputs": {"x": {"type": "number"}}, "label": {"field": "y", "above": 0}},
+    "training": {"holdout": {"length": "7d"}},
+    "release": {
+        "stages": [
+            {"mirror": 50, "bake": "5s", "min_requests": 100},
+            {"weight": 10, "bake": "5s", "min_requests": 20},
+            {"weight": 50, "bake": "5s", "min_requests": 100, "deadline": "60s"},
+            {"weight": 100, "bake": "5s"},
+        ],
+        "gates": {"p95_ms": 25, "error_rate": {"margin": 0.02}},
+        "look_every": "500ms",
+        "lease": "10s",
+    },
+}
+PREDICTED = {
+    "rows": 10_000,
+    "mean_score": 0.3,
+    "decision_rate": 0.2,
+    "histogram": [1 / SCORE_BINS] * SCORE_BINS,
+    "champion_mean_score": 0.3,
+    "champion_decision_rate": 0.2,
+}
+
+
+@pytest.fixture
+def ports() -> FakePorts:
+    """A world in which version 1 is champion and versions 2 and 3 are registered."""
+    world = FakePorts(parse_spec(SPEC, "toy/spec.yaml"))
+    for version in ("1", "2", "3"):
+        world.register(version, predicted=PREDICTED)
+    first = open_rollout(world, "toy", "1", author="test", run_id="first")
+    deploy(world, "toy", first.rollout_id, author="test")
+    promote(world, "toy", first.rollout_id, author="test")
+    return world
+
+
+def begin(ports: FakePorts, version: str = "2") -> str:
+    """A deployed rollout of the version; its id."""
+    opened = open_rollout(ports, "toy", version, author="test", run_id=f"run-{version}")
+    deploy(ports, "toy", opened.rollout_id, author="test")
+    return opened.rollout_id
+
+
+def watch_until_decided(ports: FakePorts, watch: Watch, looks: int = 400) -> str:
+    """Look every half second of virtual time; the decision."""
+    for _ in range(looks):
+        ports.clock.sleep(watch.look_every)
+        look = watch.look()
+        if look.decided:
+            return look.decision
+    return "never"
+
+
+def pass_stage(ports: FakePorts, rollout_id: str, index: int) -> None:
+    enter_stage(ports, "toy", rollout_id, index, author="test")
+    assert watch_until_decided(ports, open_watch(ports, "toy", rollout_id, index, author="test")) == "pass"
+
+
+def weight(ports: FakePorts) -> int:
+    route = ports.router.read("toy")
+    assert route is not None
+    return route.weight
+
+
+class TestFirstVersion:
+    def test_it_is_promoted_without_stages_since_nothing_can_be_compared(self, ports: FakePorts) -> None:
+        state = status(ports, "toy")
+        assert state is not None
+        assert (state.outcome, state.reason, state.stages) == (Outcome.PROMOTED, "first_version", ())
+        assert champion_version(ports, "toy") == "1"
+        assert ports.registry.aliases == {"champion": "1"}
+
+
+class TestHealthyCandidate:
+    def test_it_passes_every_stage_and_becomes_champion(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        weights = []
+        for index in range(4):
+            pass_stage(ports, rollout_id, index)
+            weights.append(weight(ports))
+        ended = promote(ports, "toy", rollout_id, author="test")
+        assert weights == [0, 10, 50, 100]
+        assert ended.outcome is Outcome.PROMOTED
+        assert champion_version(ports, "toy") == "2"
+        assert ports.registry.aliases == {"champion": "2"}
+        assert ports.journal.holder("toy") is None
+
+    def test_the_old_champion_stays_warm_until_it_is_retired(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        for index in range(4):
+            pass_stage(ports, rollout_id, index)
+        promote(ports, "toy", rollout_id, author="test")
+        assert [s.target.version for s in ports.runtime.status("toy")] == ["1", "2"]
+        assert retire(ports, "toy", rollout_id, author="test").retired
+        assert [s.target.version for s in ports.runtime.status("toy")] == ["2"]
+
+    def test_asking_twice_for_every_verb_changes_nothing(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        assert begin(ports) == rollout_id
+        for index in range(4):
+            pass_stage(ports, rollout_id, index)
+        once = promote(ports, "toy", rollout_id, author="test")
+        assert promote(ports, "toy", rollout_id, author="test") == once
+        assert len(ports.journal.events("toy", kinds=(Kind.PROMOTED,))) == 2
+
+
+class TestHarmfulCandidate:
+    def test_a_breach_cuts_the_traffic_before_anything_is_written(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        watch = open_watch(ports, "toy", rollout_id, 1, author="test")
+        ports.meter.candidate.slow = 0.6
+        assert watch_until_decided(ports, watch) == "fail"
+        state = rollout(ports, "toy", rollout_id)
+        assert weight(ports) == 0
+        assert (state.phase, state.records[-1].gate, state.records[-1].verdict) == (Phase.FAILED, "p95_ms", "FAIL")
+
+    def test_it_is_reverted_and_its_server_stopped(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        ports.meter.candidate.slow = 0.6
+        watch_until_decided(ports, open_watch(ports, "toy", rollout_id, 1, author="test"))
+        ended = revert(ports, "toy", rollout_id, author="test", reason="gate")
+        assert (ended.outcome, ended.reason) == (Outcome.REVERTED, "slower_than_bound")
+        assert [s.target.version for s in ports.runtime.status("toy")] == ["1"]
+        assert champion_version(ports, "toy") == "1"
+        assert ports.journal.holder("toy") is None
+
+    def test_it_can_neither_be_promoted_nor_enter_another_stage(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        ports.meter.candidate.slow = 0.6
+        watch_until_decided(ports, open_watch(ports, "toy", rollout_id, 1, author="test"))
+        with pytest.raises(RefusedError):
+            promote(ports, "toy", rollout_id, author="test")
+        with pytest.raises(RefusedError):
+            enter_stage(ports, "toy", rollout_id, 2, author="test")
+
+    def test_a_broken_artefact_never_gets_traffic(self, ports: FakePorts) -> None:
+        ports.runtime.broken = ("2",)
+        opened = open_rollout(ports, "toy", "2", author="test", run_id="x")
+        with pytest.raises(PackageError, match="golden"):
+            deploy(ports, "toy", opened.rollout_id, author="test")
+        assert weight(ports) == 0
+
+
+class TestNoEvidence:
+    def test_a_gone_metric_source_never_promotes_and_reverts_at_the_deadline(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        watch = open_watch(ports, "toy", rollout_id, 1, author="test")
+        ports.meter.gone = "the metric source does not answer"
+        assert watch_until_decided(ports, watch) == "undecided"
+        assert rollout(ports, "toy", rollout_id).records[-1].verdict == "INCONCLUSIVE"
+        assert weight(ports) == 0
+
+    def test_without_any_traffic_no_stage_passes(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        ports.meter.rate = 0.0
+        enter_stage(ports, "toy", rollout_id, 0, author="test")
+        watch = open_watch(ports, "toy", rollout_id, 0, author="test")
+        assert watch_until_decided(ports, watch) == "undecided"
+
+    def test_promotion_is_refused_while_a_stage_has_not_passed(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        with pytest.raises(RefusedError, match="1 of 4"):
+            promote(ports, "toy", rollout_id, author="test")
+
+
+class TestStagesInOrder:
+    def test_a_stage_cannot_be_jumped(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        with pytest.raises(RefusedError, match="never jumped"):
+            enter_stage(ports, "toy", rollout_id, 1, author="test")
+
+    def test_nothing_grows_without_a_pass(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        enter_stage(ports, "toy", rollout_id, 0, author="test")
+        with pytest.raises(RefusedError, match="not passed"):
+            enter_stage(ports, "toy", rollout_id, 1, author="test")
+
+    def test_entering_the_present_stage_again_writes_no_second_entry(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        enter_stage(ports, "toy", rollout_id, 0, author="test")
+        enter_stage(ports, "toy", rollout_id, 0, author="test")
+        assert len(ports.journal.events("toy", rollout_id, kinds=(Kind.STAGE_ENTERED,))) == 1
+
+
+class TestOneRolloutAtATime:
+    def test_a_second_rollout_is_refused_by_the_name_of_the_first(self, ports: FakePorts) -> None:
+        first = begin(ports, "2")
+        with pytest.raises(LockedError, match=first):
+            open_rollout(ports, "toy", "3", author="test", run_id="other")
+
+    def test_a_fenced_off_watcher_writes_nothing_and_says_lost(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        enter_stage(ports, "toy", rollout_id, 0, author="test")
+        watch = open_watch(ports, "toy", rollout_id, 0, author="test")
+        revert(ports, "toy", rollout_id, author="person", reason="second thoughts")
+        begin(ports, "3")
+        before = len(ports.journal.events("toy", rollout_id))
+        ports.clock.sleep(1)
+        assert watch.look().decision == "lost"
+        assert len(ports.journal.events("toy", rollout_id)) == before
+
+    def test_a_stale_token_cannot_move_traffic(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        enter_stage(ports, "toy", rollout_id, 0, author="test")
+        stale = ports.router.read("toy")
+        revert(ports, "toy", rollout_id, author="person", reason="x")
+        enter_stage(ports, "toy", begin(ports, "3"), 0, author="test")
+        assert stale is not None
+        with pytest.raises(StaleTokenError):
+            ports.router.apply(stale)
+
+
+class TestWatcherDies:
+    def test_a_new_watcher_goes_on_with_the_evidence_of_the_old_one(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        enter_stage(ports, "toy", rollout_id, 0, author="test")
+        old = open_watch(ports, "toy", rollout_id, 0, author="test")
+        for _ in range(6):
+            ports.clock.sleep(0.5)
+            old.look()
+        new = open_watch(ports, "toy", rollout_id, 0, author="test")
+        ports.clock.sleep(0.5)
+        seen_by_both = [watch.look().verdict.to_dict() for watch in (old, new)]
+        assert seen_by_both[0]["verdict"] == Verdict.INCONCLUSIVE
+        assert seen_by_both[0] == seen_by_both[1]
+
+    def test_nobody_renews_and_the_guard_takes_the_weight_back(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        assert weight(ports) == 10
+        ports.clock.sleep(10.1)
+        ports.router.enforce(ports.clock.now())
+        assert weight(ports) == 0
+
+    def test_a_weight_that_the_guard_took_is_given_back_once_to_a_new_watcher(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        ports.clock.sleep(10.1)
+        ports.router.enforce(ports.clock.now())
+        watch = open_watch(ports, "toy", rollout_id, 1, author="test")
+        assert weight(ports) == 10
+        assert watch_until_decided(ports, watch) == "pass"
+
+    def test_a_decided_stage_is_not_watched_again(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        with pytest.raises(RefusedError, match="not open"):
+            open_watch(ports, "toy", rollout_id, 0, author="test")
+
+
+class TestRefusals:
+    def test_an_unknown_version_is_refused_with_the_known_ones(self, ports: FakePorts) -> None:
+        with pytest.raises(RefusedError, match=r"'9'.*1, 2, 3"):
+            open_rollout(ports, "toy", "9", author="test", run_id="x")
+
+    def test_the_champion_is_not_released_against_itself(self, ports: FakePorts) -> None:
+        with pytest.raises(RefusedError, match="champion already"):
+            open_rollout(ports, "toy", "1", author="test", run_id="x")
+
+    def test_a_version_that_the_comparison_rejected_is_refused(self, ports: FakePorts) -> None:
+        ports.register("4", release=False)
+        with pytest.raises(RefusedError, match="not released"):
+            open_rollout(ports, "toy", "4", author="test", run_id="x")
+
+    def test_the_champion_is_never_retired_while_it_has_a_route(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        with pytest.raises(RefusedError, match="not promoted"):
+            retire(ports, "toy", rollout_id, author="test")
