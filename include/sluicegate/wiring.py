@@ -10,7 +10,7 @@ from sluicegate.errors import SpecError
 from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
-    from sluicegate.ports import Clock, Dataset, Journal, Landing, Meter, Orders, Registry, Results, Router, Runtime
+    from sluicegate.ports import Clock, Dataset, Estimators, Journal, Landing, Meter, Orders, Registry, Results, Router, Runtime
 
 
 class Wiring:
@@ -42,6 +42,12 @@ class Wiring:
         from sluicegate.adapters.folder_results import FolderResults
 
         return FolderResults(self.settings)
+
+    @cached_property
+    def estimators(self) -> "Estimators":
+        from sluicegate.adapters.estimators import DottedEstimators
+
+        return DottedEstimators()
 
     @cached_property
     def orders(self) -> "Orders":

@@ -5,11 +5,12 @@ from typing import Protocol
 from sluicegate.domain.spec import ModelSpec
 from sluicegate.ports.clock import Clock
 from sluicegate.ports.dataset import Dataset
+from sluicegate.ports.estimators import Estimators
 from sluicegate.ports.journal import Event, Journal, Lock
 from sluicegate.ports.landing import Arrival, Landing
 from sluicegate.ports.meter import Meter
 from sluicegate.ports.orders import Orders, OrderStatus
-from sluicegate.ports.registry import Registered, Registry
+from sluicegate.ports.registry import Record, Registered, Registry
 from sluicegate.ports.results import Results
 from sluicegate.ports.router import Router
 from sluicegate.ports.runtime import Runtime, ServerStatus
@@ -29,6 +30,8 @@ class Ports(Protocol):
     def dataset(self) -> Dataset: ...
     @property
     def results(self) -> Results: ...
+    @property
+    def estimators(self) -> Estimators: ...
     @property
     def orders(self) -> Orders: ...
     @property
@@ -50,6 +53,7 @@ __all__ = [
     "Arrival",
     "Clock",
     "Dataset",
+    "Estimators",
     "Event",
     "Journal",
     "Landing",
@@ -58,6 +62,7 @@ __all__ = [
     "OrderStatus",
     "Orders",
     "Ports",
+    "Record",
     "Registered",
     "Registry",
     "Results",

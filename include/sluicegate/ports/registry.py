@@ -17,9 +17,24 @@ class Registered:
     """At least model_hash, snapshot_id, train_key, code_digest; compare_key and verdict once compared."""
 
 
+@dataclass(frozen=True)
+class Record:
+    """What is kept beside a version so that a person can see how it came about."""
+
+    params: Mapping[str, str] = field(default_factory=dict)
+    """What it was trained with."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Measured on the holdout; finite numbers."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Plots and reports: name in the registry (may hold slashes) -> local file."""
+
+
 class Registry(Protocol):
-    def register(self, model: str, package: Path, tags: Mapping[str, str]) -> Registered:
-        """Register a package folder; the same train_key tag gives the same version, never two."""
+    def register(self, model: str, package: Path, tags: Mapping[str, str], record: Record | None = None) -> Registered:
+        """Register a package folder with its record.
+
+        The same train_key tag gives the same version, never two; its other tags are brought up to date.
+        """
         ...
 
     def versions(self, model: str) -> list[Registered]:
