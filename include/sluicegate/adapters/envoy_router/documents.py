@@ -67,8 +67,14 @@ def cluster_document(models: Iterable[str], folder: Path) -> Document:
 
 
 def route_document(routes: Iterable[Route]) -> Document:
-    """RDS: everything that a shift changes, in one document and so in one instant."""
-    return discovery([route_configuration(routes)])
+    """RDS: everything that a shift changes, in one document and so in one instant.
+
+    Envoy takes a new version only with new content, so the version stands in the content too.
+    """
+    table = route_configuration(routes)
+    version = discovery([table])["version_info"]
+    marked = {**table, "metadata": {"filter_metadata": {"sluicegate": {"version": version}}}}
+    return {"version_info": version, "resources": [marked]}
 
 
 def route_configuration(routes: Iterable[Route]) -> Document:
