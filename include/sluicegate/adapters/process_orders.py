@@ -9,7 +9,6 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -44,6 +43,7 @@ class ProcessOrders:
     def status(self, order: Order) -> OrderStatus:
         folder = self._folder(order)
         log = str(folder / "log")
+        _reap(folder)
         running = _running(folder)  # before the result: a worker that commits and ends in between is then done, never failed
         found = self._results.find(order.key)
         if found is not None:
@@ -64,12 +64,24 @@ class ProcessOrders:
         return self._root / order.key
 
     def _start(self, folder: Path, lock: int) -> None:
+        """Spawn the worker as leader of its own session; it inherits the locked descriptor and the log."""
         command = [sys.executable, "-m", "sluicegate", "order", str(folder / "order.json")]
-        with (folder / "log").open("ab") as log:
-            worker = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, pass_fds=(lock,)
-            )
-        _write(folder / "pid", str(worker.pid))
+        os.set_inheritable(lock, True)
+        log = os.open(folder / "log", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        empty = os.open(os.devnull, os.O_RDONLY)
+        try:
+            streams = [(os.POSIX_SPAWN_DUP2, empty, 0), (os.POSIX_SPAWN_DUP2, log, 1), (os.POSIX_SPAWN_DUP2, log, 2)]
+            pid = os.posix_spawn(sys.executable, command, os.environ, file_actions=streams, setsid=True)
+        finally:
+            os.close(log)
+            os.close(empty)
+        _write(folder / "pid", str(pid))
+
+
+def _reap(folder: Path) -> None:
+    """Let a finished worker of this very process go; a worker of another submitter is not ours to wait for."""
+    with contextlib.suppress(OSError, ValueError):
+        os.waitpid(int((folder / "pid").read_text()), os.WNOHANG)
 
 
 def _taken(lock: int) -> bool:
