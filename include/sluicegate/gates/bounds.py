@@ -7,8 +7,8 @@ import numpy as np
 from sluicegate.gates.looks import Array
 from sluicegate.stats import normal_mixture_bound
 
-DECIDE_AT = 6.0
-"""A margin should be decided when it is this many standard errors wide: half of it for noise on each side."""
+DECIDE_AT = 4.0
+"""Bounds are tightest where the margin is so many standard errors wide: about when a candidate that does as predicted passes."""
 
 
 def half_width(standard_error: float, margin: float, alpha: float) -> float:
@@ -33,11 +33,11 @@ def half_widths(standard_errors: Array, margin: float, alpha: float) -> Array:
     return np.where(known, bound / information, inf)
 
 
-def ratio_standard_error(total: Array, units: Array) -> float:
-    """Standard error of sum(total) / sum(units) with variance over buckets; both arrays have one entry per bucket."""
-    count = float(units.sum())
-    if count <= 0:
-        return inf
-    residual = total - total.sum() / count * units
-    buckets = len(units)
-    return float(np.sqrt(residual @ residual * buckets / (buckets - 1))) / count
+def ratio_standard_error(total: Array, units: Array) -> Array:
+    """Standard error of sum(total) / sum(units) with variance over buckets; (..., buckets) to (...), infinite without units."""
+    count = units.sum(axis=-1)
+    mean = total.sum(axis=-1) / np.maximum(count, 1e-300)
+    residual = total - mean[..., None] * units
+    buckets = units.shape[-1]
+    error = np.sqrt((residual * residual).sum(axis=-1) * buckets / max(buckets - 1, 1))
+    return np.where(count > 0, error / np.maximum(count, 1e-300), inf)

@@ -57,6 +57,8 @@ class Case:
     """The part of it that is not yet compared."""
     block_shocked: bool = False
     pairs: Array = field(default_factory=lambda: _zeros(9, 1))
+    routed: Array = field(default_factory=lambda: _zeros(2))
+    """Requests of champion and candidate at the gateway, without looks longer than the lease: there the weight was gone."""
     latency: Latency = field(default_factory=Latency)
     failures: Failures = field(default_factory=Failures)
     contrast: Contrast = field(default_factory=Contrast)
@@ -111,6 +113,7 @@ def _fold(case: Case, reading: Reading) -> Case:
     arms_source, arms = looks.step(case.arms_source, *looks.arms_array(reading, case.stage.kind, bound), looks.ARM_COUNTS)
     pairs_source, pairs = looks.step(case.pairs_source, *looks.pairs_array(reading.pairs), looks.PAIR_COUNTS)
     gateway_source, gateway = looks.step(case.gateway_source, *looks.gateway_array(reading.gateway), looks.GATEWAY_COUNTS)
+    watched = reading.taken_at - case.taken_at <= case.release.lease
     restarted = looks.COUNTER_RESET in (arms_source.problem, pairs_source.problem)
     case = replace(
         case,
@@ -123,6 +126,7 @@ def _fold(case: Case, reading: Reading) -> Case:
         pairs_source=pairs_source,
         gateway_source=gateway_source,
         pairs=case.pairs if pairs is None else case.pairs + pairs,
+        routed=case.routed + gateway[:, 0] if watched and gateway is not None else case.routed,
     )
     return _fold_arms(case, arms, gateway)
 

@@ -15,36 +15,35 @@ METRICS = (SCORE, DECISIONS)
 
 @dataclass(frozen=True, eq=False)
 class Contrast:
-    """Weighted sum over looks of candidate's mean - champion's mean, for score and decision."""
+    """Weighted sum over looks of candidate's mean - champion's mean, for score and decision; leading axes are streams."""
 
-    weight: float = 0.0
+    weight: Array = field(default_factory=lambda: np.zeros(()))
     sums: Array = field(default_factory=lambda: np.zeros(2))
-    influence: Array = field(default_factory=lambda: np.zeros((2, 0)))
-    """What each bucket contributed, (metric, bucket)."""
+    """(..., metric)."""
+    influence: Array = field(default_factory=lambda: np.zeros((2, 1)))
+    """What each bucket contributed, (..., metric, bucket)."""
 
 
 def fold(contrast: Contrast, block: Array) -> Contrast:
-    """One more block of looks, (2, 7, buckets), in which both arms answered."""
-    requests = block[:, REQUESTS]
-    champion_n, candidate_n = requests.sum(axis=1)
-    if not champion_n or not candidate_n:
-        return contrast
+    """One more block of looks, (..., 2 arms, 7, buckets), in which both arms answered."""
+    requests = block[..., REQUESTS, :]
+    asked = np.maximum(requests.sum(axis=-1), 1e-300)
+    champion_n, candidate_n = asked[..., 0], asked[..., 1]
     weight = champion_n * candidate_n / (champion_n + candidate_n)
-    values = block[:, METRICS]
-    sums = values.sum(axis=2)
-    pooled = sums.sum(axis=0) / (champion_n + candidate_n)
-    residual = values - pooled[None, :, None] * requests[:, None, :]
-    influence = weight * (residual[1] / candidate_n - residual[0] / champion_n)
-    before = contrast.influence if contrast.influence.size else np.zeros_like(influence)
-    difference = sums[1] / candidate_n - sums[0] / champion_n
-    return Contrast(contrast.weight + float(weight), contrast.sums + weight * difference, before + influence)
+    values = block[..., METRICS, :]
+    sums = values.sum(axis=-1)
+    pooled = sums.sum(axis=-2) / (champion_n + candidate_n)[..., None]
+    residual = (values - pooled[..., None, :, None] * requests[..., None, :]) / asked[..., None, None]
+    influence = weight[..., None, None] * (residual[..., 1, :, :] - residual[..., 0, :, :])
+    means = sums / asked[..., None]
+    difference = weight[..., None] * (means[..., 1, :] - means[..., 0, :])
+    return Contrast(contrast.weight + weight, contrast.sums + difference, contrast.influence + influence)
 
 
-def difference(contrast: Contrast, metric: int) -> tuple[float, float]:
+def difference(contrast: Contrast, metric: int) -> tuple[Array, Array]:
     """Difference of means and its standard error; `metric` 0 is the score, 1 the decision."""
-    if not contrast.weight:
-        return 0.0, inf
-    influence = contrast.influence[metric]
-    buckets = len(influence)
-    error = float(np.sqrt(influence @ influence * buckets / (buckets - 1))) / contrast.weight
-    return float(contrast.sums[metric]) / contrast.weight, error
+    influence = contrast.influence[..., metric, :]
+    buckets = influence.shape[-1]
+    weight = np.where(contrast.weight > 0, contrast.weight, 1.0)
+    error = np.sqrt((influence * influence).sum(axis=-1) * buckets / max(buckets - 1, 1)) / weight
+    return contrast.sums[..., metric] / weight, np.where(contrast.weight > 0, error, inf)

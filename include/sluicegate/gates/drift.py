@@ -96,19 +96,19 @@ def of_pairs(total: Array, predicted: Predicted, metric: str) -> Drift | None:
     seen = float(sums.sum()) / count
     spread = (float(squares.sum()) + (1.0 if metric == "decision_rate" else 0.0)) / count - seen**2
     independent = sqrt(max(spread, 0.0) / count)
-    error = max(bounds.ratio_standard_error(sums, pairs), independent)
+    error = max(float(bounds.ratio_standard_error(sums, pairs)), independent)
     return Drift(seen, *expected, _with_holdout(error, count, predicted.rows), count, int((pairs > 0).sum()))
 
 
 def of_arms(
-    difference: tuple[float, float], arms: Array, live_champion: Array, predicted: Predicted, metric: str
+    difference: tuple[Array, Array], arms: Array, live_champion: Array, predicted: Predicted, metric: str
 ) -> Drift | None:
     """Drift from the arms of a split: `difference` and its standard error, requests (2, buckets), champion's live histogram."""
     expected = predict(predicted, live_champion, metric)
     candidate = float(arms[1].sum())
     if expected is None or candidate <= 0:
         return None
-    seen, error = difference
+    seen, error = (float(x) for x in difference)
     return Drift(seen, *expected, _with_holdout(error, candidate, predicted.rows), candidate, int((arms[1] > 0).sum()))
 
 
@@ -130,7 +130,9 @@ def displacement(total: Array, predicted: Predicted, alpha: float) -> tuple[floa
     if expected is None or count <= 0:
         return 0.0, 0.0
     seen, due = np.cumsum(live / count)[:-1], np.cumsum(expected)[:-1]
-    design = (bounds.ratio_standard_error(total[CANDIDATE], total[PAIRS]) ** 2) * count / max(_score_variance(total), 1e-12)
+    design = (
+        (float(bounds.ratio_standard_error(total[CANDIDATE], total[PAIRS])) ** 2) * count / max(_score_variance(total), 1e-12)
+    )
     middle = (seen * count + 1) / (count + 2)
     errors = np.sqrt(middle * (1 - middle) * max(design, 1.0) * (1 / count + 1 / max(predicted.rows, 1)))
     widths = bounds.half_widths(errors, CUMULATIVE_MARGIN, alpha / (bins - 1))

@@ -7,7 +7,7 @@ adds is divided by the overdispersion seen so far, and one look may add at most 
 a rollout back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, log, log1p
 
 import numpy as np
@@ -25,14 +25,19 @@ PRIOR = (0.5, 20.0)
 """Beta prior of the bounds on a rate: tight where healthy rates are, near zero; valid anywhere."""
 
 
+Counts = float | Array
+"""One look of one stream, or an array of streams."""
+
+
 @dataclass(frozen=True, eq=False)
 class Process:
-    """An e-process over looks: log value of the bets that have begun, and the highest value so far."""
+    """An e-process over looks: log value of the bets that have begun, (..., alternatives), and what all the money is worth."""
 
     begun: Array
     looks: int = 0
-    log_value: float = 0.0
-    log_peak: float = 0.0
+    log_value: Array = field(default_factory=lambda: np.zeros(()))
+    log_peak: Array = field(default_factory=lambda: np.zeros(()))
+    """Highest value so far: what was once proven stays proven."""
 
 
 def new_process(size: int) -> Process:
@@ -41,54 +46,53 @@ def new_process(size: int) -> Process:
 
 
 def grow(process: Process, log_likelihood: Array) -> Process:
-    """One more look with these log likelihood ratios, one per alternative.
+    """One more look with these log likelihood ratios, (..., alternatives); leading axes are independent streams.
 
     Half of the money starts at the first look; the other half is spread over later looks t with weights 1 / (t (t + 1)).
     """
     t = process.looks
     share = 0.5 if t == 0 else 0.5 / (t * (t + 1))
-    entered = np.logaddexp(process.begun, log(share / len(process.begun)))
+    entered = np.logaddexp(process.begun, log(share / process.begun.shape[-1]))
     begun = entered + np.minimum(log_likelihood, LOOK_CAP)
-    unspent = 0.5 / (t + 1)
-    value = float(np.logaddexp.reduce(np.append(begun, log(unspent))))
-    return Process(begun, t + 1, value, max(process.log_peak, value))
+    unspent = log(0.5 / (t + 1))
+    value = np.logaddexp(np.logaddexp.reduce(begun, axis=-1), unspent)
+    return Process(begun, t + 1, value, np.maximum(process.log_peak, value))
 
 
-def share_evidence(events: float, trials: float, bound: float, overdispersion: float) -> Array:
-    """Log likelihood ratios of `events` in `trials` for shares above `bound` against exactly `bound`."""
-    if trials <= 0 or bound >= 1:
-        return np.zeros(len(LIFTS))
-    worse = bound + LIFTS * (1 - bound)
-    quiet = trials - events
-    return np.asarray((events * np.log(worse / bound) + quiet * np.log((1 - worse) / (1 - bound))) / overdispersion)
+def share_evidence(events: Counts, trials: Counts, bound: Counts, overdispersion: Counts) -> Array:
+    """Log likelihood ratios of `events` in `trials` for shares above `bound` against exactly `bound`; (..., alternatives)."""
+    k, n, level, spread = (np.asarray(x, dtype=np.float64)[..., None] for x in (events, trials, bound, overdispersion))
+    level = np.clip(level, 1e-9, 1.0)
+    up, down = np.log((level + LIFTS * (1 - level)) / level), np.log1p(-LIFTS)
+    return np.asarray(np.where(level < 1, k * up + (n - k) * down, 0.0) / spread)
 
 
-def arm_evidence(champion: float, candidate: float, exposure: float, overdispersion: float) -> Array:
-    """Log likelihood ratios of where events fell, for higher rates in the candidate against equal rates.
+def arm_evidence(champion: Counts, candidate: Counts, exposure: Counts, overdispersion: Counts) -> Array:
+    """Log likelihood ratios of where events fell, for higher rates in the candidate against equal rates; (..., alternatives).
 
     Parameters
     ----------
     champion, candidate : events of each arm in one look.
-    exposure : the candidate's part of the look's requests.
+    exposure : the candidate's part of the look's requests; 0 and 1 tell nothing.
     overdispersion : variance over that of independent events, at least 1.
 
     Source: Lindon and Malek 2022, with the exposure of each look in place of a fixed assignment.
     """
-    if not 0 < exposure < 1:
-        return np.zeros(len(RATIOS))
-    shared = np.log1p((RATIOS - 1) * exposure)
-    return np.asarray((candidate * (np.log(RATIOS) - shared) - champion * shared) / overdispersion)
+    h, c, part, spread = (np.asarray(x, dtype=np.float64)[..., None] for x in (champion, candidate, exposure, overdispersion))
+    shared = np.log1p((RATIOS - 1) * part)
+    both_asked = (part > 0) & (part < 1)
+    return np.asarray(np.where(both_asked, c * (np.log(RATIOS) - shared) - h * shared, 0.0) / spread)
 
 
-def overdispersion(events: Array, trials: Array) -> float:
-    """Variance of a share over buckets relative to independent events, at least 1; arrays of one entry per bucket."""
-    count, total = float(events.sum()), float(trials.sum())
-    if count < 2 or total <= 0 or count >= total:
-        return 1.0
-    share = count / total
-    residual = events - share * trials
-    buckets = len(events)
-    return max(1.0, float(residual @ residual) * buckets / (buckets - 1) / (share * (1 - share) * total))
+def overdispersion(events: Array, trials: Array) -> Array:
+    """Variance of a share over buckets relative to independent events, at least 1; (..., buckets) to (...)."""
+    count, total = events.sum(axis=-1), trials.sum(axis=-1)
+    share = count / np.maximum(total, 1.0)
+    residual = events - share[..., None] * trials
+    buckets = events.shape[-1]
+    clustered = (residual * residual).sum(axis=-1) * buckets / max(buckets - 1, 1)
+    known = (count >= 2) & (count < total)
+    return np.where(known, np.maximum(1.0, clustered / np.where(known, share * (1 - share) * total, 1.0)), 1.0)
 
 
 def rate_bounds(events: float, trials: float, alpha: float, overdispersion: float = 1.0) -> tuple[float, float]:

@@ -58,14 +58,14 @@ def bounds(failures: Failures, total: Array, alpha: float, *, reference: float |
 
     `reference` replaces the champion's arm where there is none (weight 100).
     """
-    (champion_n, champion_k), (candidate_n, candidate_k) = failures.clean
-    spread = events.overdispersion(total[1, ERRORS], total[1, REQUESTS])
-    rate = float(candidate_k / candidate_n) if candidate_n > 0 else 0.0
+    (champion_n, champion_k), (candidate_n, candidate_k) = failures.clean.tolist()
+    spread = float(events.overdispersion(total[1, ERRORS], total[1, REQUESTS]))
+    rate = candidate_k / candidate_n if candidate_n > 0 else 0.0
     if reference is not None:
         low, high = events.rate_bounds(candidate_k, candidate_n, alpha, spread)
         return reference, rate, low - reference, high - reference
     low, high = events.rate_bounds(candidate_k, candidate_n, alpha / 2, spread)
-    champion_spread = events.overdispersion(total[0, ERRORS], total[0, REQUESTS])
+    champion_spread = float(events.overdispersion(total[0, ERRORS], total[0, REQUESTS]))
     champion_low, champion_high = events.rate_bounds(champion_k, champion_n, alpha / 2, champion_spread)
-    champion_rate = float(champion_k / champion_n) if champion_n > 0 else 0.0
+    champion_rate = champion_k / champion_n if champion_n > 0 else 0.0
     return champion_rate, rate, low - champion_high, high - champion_low

@@ -3,6 +3,7 @@
 from sluicegate.domain.verdict import GateVerdict, StageVerdict, Verdict
 from sluicegate.gates import budget, rules, share
 from sluicegate.gates.case import Case
+from sluicegate.gates.looks import REQUESTS
 
 NO_HARM_SEEN = "no_harm_seen"
 """Reason of an undecided gate that nevertheless lets an early stage end: little is at risk, and nothing bad was seen."""
@@ -38,7 +39,7 @@ def _holding(case: Case, gates: tuple[GateVerdict, ...]) -> tuple[str, str] | No
     if case.gateway_source.problem and case.stage.kind == "split":
         return case.gateway_source.problem, "the gateway's counters are not known, so the traffic is not confirmed"
     if case.stage.kind == "split":
-        realised = share.realised(case.failures.gateway, case.arms, (case.stage.weight or 0) / 100)
+        realised = share.realised(case.routed, case.arms[:, REQUESTS], (case.stage.weight or 0) / 100)
         if not realised.confirmed:
             return "share_not_confirmed", (
                 f"the candidate gets {realised.share:.1%} of the requests, its weight is {realised.weight:.0%}"

@@ -42,16 +42,16 @@ def cautious_share(slow: float, requests: float) -> float:
 
 def bounds(latency: Latency, total: Array, alpha: float, *, alone: bool) -> tuple[float, float, float, float]:
     """Champion's share, candidate's share, and lower and upper bound of harm at all looks, from the unshocked looks."""
-    (champion_n, champion_slow), (candidate_n, candidate_slow) = latency.clean
-    spread = events.overdispersion(total[1, SLOW], total[1, REQUESTS])
+    (champion_n, champion_slow), (candidate_n, candidate_slow) = latency.clean.tolist()
+    spread = float(events.overdispersion(total[1, SLOW], total[1, REQUESTS]))
     low, high = events.rate_bounds(candidate_slow, candidate_n, alpha, spread)
     allowed_low, allowed_high = SLOW_SHARE, SLOW_SHARE
     if not alone:
-        champion_spread = events.overdispersion(total[0, SLOW], total[0, REQUESTS])
+        champion_spread = float(events.overdispersion(total[0, SLOW], total[0, REQUESTS]))
         champion_low, champion_high = events.rate_bounds(champion_slow, champion_n, alpha, champion_spread)
         allowed_low, allowed_high = max(SLOW_SHARE, champion_low), max(SLOW_SHARE, champion_high)
     return _rate(champion_slow, champion_n), _rate(candidate_slow, candidate_n), low - allowed_high, high - allowed_low
 
 
 def _rate(events_seen: float, trials: float) -> float:
-    return float(events_seen / trials) if trials > 0 else 0.0
+    return events_seen / trials if trials > 0 else 0.0

@@ -22,7 +22,7 @@ def p95_ms(case: Case) -> GateVerdict:
     bound = case.release.gates.p95_ms or 0.0
     alpha = budget.fail_alpha(case.release, case.stage)
     champion, candidate, low, high = latency.bounds(case.latency, case.arms, budget.pass_alpha(case.release), alone=case.alone)
-    evidence = case.latency.process.log_peak
+    evidence = float(case.latency.process.log_peak)
     numbers = {
         "bound_ms": bound,
         "champion_slow_share": champion,
@@ -51,7 +51,7 @@ def error_rate(case: Case) -> GateVerdict:
     champion, candidate, low, high = failures.bounds(
         case.failures, case.arms, budget.pass_alpha(case.release), reference=case.reference_errors
     )
-    evidence = (case.failures.by_share if case.alone else case.failures.by_arm).log_peak
+    evidence = float((case.failures.by_share if case.alone else case.failures.by_arm).log_peak)
     numbers = {
         "champion_error_rate": champion,
         "candidate_error_rate": candidate,
@@ -119,7 +119,7 @@ def _drift_verdict(case: Case, name: str, margin: float, alpha: float) -> GateVe
         return GateVerdict(name, Verdict.INCONCLUSIVE, reason, _why(case, reason), {"margin": margin})
     gap = abs(found.seen - found.predicted)
     low = gap - bounds.half_width(found.standard_error, margin, alpha)
-    high = gap + bounds.half_width(found.standard_error, margin, budget.pass_alpha(case.release))
+    high = gap + bounds.half_width(found.standard_error, margin, 2 * budget.pass_alpha(case.release))  # two one-sided tests
     numbers = {
         "seen_difference": found.seen,
         "predicted_difference": found.predicted,

@@ -6,7 +6,7 @@ import numpy as np
 
 from sluicegate.gates import bounds
 from sluicegate.gates.budget import SHARE_ALPHA
-from sluicegate.gates.looks import REQUESTS, Array
+from sluicegate.gates.looks import Array
 
 TOLERANCE = (0.005, 0.1)
 """Accepted distance from the weight: half a point plus a tenth of the weight, beyond what chance explains."""
@@ -29,16 +29,15 @@ def realised(gateway: Array, arms: Array, weight: float) -> Share:
 
     Parameters
     ----------
-    gateway : (2 arms, requests and errors) since the stage began.
-    arms : (2, 7, buckets) since the stage began: users differ in how much they ask, which only buckets can tell.
+    gateway : requests of champion and candidate that the gateway counted, while somebody watched.
+    arms : requests (2, buckets) that the servers counted: users differ in how much they ask, which only buckets can tell.
     weight : 0..1.
     """
-    requests = gateway[:, 0] if gateway[:, 0].sum() > 0 else arms[:, REQUESTS].sum(axis=1)
-    count = float(requests.sum())
+    count = float(gateway.sum())
     if count * weight < LEAST_EXPECTED:
-        return Share(float(requests[1] / count) if count else 0.0, weight, 1.0, False)
-    share = float(requests[1]) / count
-    clustered = bounds.ratio_standard_error(arms[1, REQUESTS], arms[:, REQUESTS].sum(axis=0))
+        return Share(float(gateway[1] / count) if count else 0.0, weight, 1.0, False)
+    share = float(gateway[1]) / count
+    clustered = float(bounds.ratio_standard_error(arms[1], arms.sum(axis=0)))
     independent = float(np.sqrt(max(weight * (1 - weight), 1 / count) / count))
     error = max(independent, clustered if np.isfinite(clustered) else 0.0)
     half_width = bounds.half_width(error, 0.1, SHARE_ALPHA)

@@ -20,12 +20,17 @@ def constant(value: float) -> Rate:
     return lambda _: value
 
 
+def never(_: float) -> float:
+    """Probability zero."""
+    return 0.0
+
+
 @dataclass(frozen=True)
 class Behaviour:
     """What one version does: probabilities over time and how it scores."""
 
-    slow: Rate = constant(0.002)
-    errors: Rate = constant(0.0)
+    slow: Rate = never
+    errors: Rate = never
     shift: float = 0.0
     """Added to every score."""
     noise: float = 0.0
@@ -49,7 +54,7 @@ class Service:
     threshold: float = 0.5
     bound: str = "25"
     mirror_while_split: int = 50
-    shock: Rate = constant(0.0)
+    shock: Rate = never
     """Probability that a request is slow whoever answers it."""
 
     def __post_init__(self) -> None:
@@ -85,7 +90,7 @@ class Service:
     def _scored(self, common: Array, user: NDArray[np.int64], arm: int) -> Array:
         how = (self.champion, self.candidate)[arm]
         own = how.noise * self._random.normal(size=len(user)) + how.user_noise * self._taste[arm, user]
-        return np.clip(common + how.shift + own, 0, 1)
+        return np.asarray(np.clip(common + how.shift + own, 0, 1))
 
     def _serve(self, stage: StageSpec, at: float, every: float) -> None:
         user = self._random.choice(self.users, size=self._random.poisson(self.rate * every), p=self._activity)
@@ -99,9 +104,7 @@ class Service:
             self._answer(1, user[copied], candidate[copied], at, shocked, into=2)
             self._pair(user[copied], champion[copied], candidate[copied])
 
-    def _answer(
-        self, arm: int, user: NDArray[np.int64], score: Array, at: float, shock: float, into: int | None = None
-    ) -> None:
+    def _answer(self, arm: int, user: NDArray[np.int64], score: Array, at: float, shock: float, into: int | None = None) -> None:
         how = (self.champion, self.candidate)[arm]
         chance = np.full(len(user), how.errors(at))
         if how.user_errors:
