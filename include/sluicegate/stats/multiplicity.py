@@ -1,10 +1,14 @@
-"""Many tests, one error rate: adjusted p-values, through statsmodels."""
+"""Many tests, one error rate: adjusted p-values.
+
+Hommel's come from statsmodels. Holm's and Benjamini and Hochberg's are one line each and are computed here, because a look
+at a rollout must not wait for statsmodels: its import takes more than a second and its Holm forces a garbage collection.
+"""
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from sluicegate.stats import checks
-from sluicegate.stats.checks import Vector
+from sluicegate.stats.checks import Codes, Vector
 
 
 def holm(p_values: ArrayLike) -> Vector:
@@ -29,7 +33,9 @@ def holm(p_values: ArrayLike) -> Vector:
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
-    return _adjusted(p_values, "holm")
+    values, order = _ordered(p_values)
+    k = values.size
+    return _restore(np.maximum.accumulate(values[order] * np.arange(k, 0, -1)), order)
 
 
 def hommel(p_values: ArrayLike) -> Vector:
@@ -41,7 +47,11 @@ def hommel(p_values: ArrayLike) -> Vector:
     ----------
     Hommel 1988, Biometrika 75:383; Wright 1992, Biometrics 48:1005.
     """
-    return _adjusted(p_values, "hommel")
+    values = checks.probabilities("p_values", p_values)
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted: Vector = np.asarray(multipletests(values, method="hommel")[1], dtype=np.float64)
+    return adjusted
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Vector:
@@ -53,12 +63,18 @@ def benjamini_hochberg(p_values: ArrayLike) -> Vector:
     ----------
     Benjamini and Hochberg 1995, JRSS B 57:289.
     """
-    return _adjusted(p_values, "fdr_bh")
+    values, order = _ordered(p_values)
+    k = values.size
+    scaled = values[order] * k / np.arange(1, k + 1)
+    return _restore(np.minimum.accumulate(scaled[::-1])[::-1], order)
 
 
-def _adjusted(p_values: ArrayLike, method: str) -> Vector:
+def _ordered(p_values: ArrayLike) -> tuple[Vector, Codes]:
     values = checks.probabilities("p_values", p_values)
-    from statsmodels.stats.multitest import multipletests
+    return values, np.argsort(values, kind="stable")
 
-    adjusted: Vector = np.asarray(multipletests(values, method=method)[1], dtype=np.float64)
-    return adjusted
+
+def _restore(adjusted: Vector, order: Codes) -> Vector:
+    result = np.empty_like(adjusted)
+    result[order] = np.minimum(adjusted, 1.0)
+    return result
