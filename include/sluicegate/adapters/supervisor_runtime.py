@@ -9,6 +9,7 @@ import xmlrpc.client
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -19,7 +20,7 @@ from sluicegate.settings import Settings
 
 _PROGRAM = """\
 [program:{name}]
-command={python} -m sluicegate serve --package {package} --model {model} --version {version} --host {host} --port {port} --log-dir {logs}
+command={command}
 autorestart=true
 startsecs=0
 startretries=1000
@@ -67,17 +68,10 @@ class SupervisorRuntime:
 
     def _write(self, name: str, model: str, target: Target, package: Path) -> None:
         logs = self._settings.predictions / model / target.version
-        text = _PROGRAM.format(
-            name=name,
-            python=sys.executable,
-            package=package,
-            model=model,
-            version=target.version,
-            host=target.host,
-            port=target.port,
-            logs=logs,
-            folder=self._settings.supervisor,
-        )
+        words = (sys.executable, "-m", "sluicegate", "serve", "--package", package, "--model", model, "--version", target.version)
+        words += ("--host", target.host, "--port", target.port, "--log-dir", logs)
+        command = " ".join(f'"{word}"' for word in words)
+        text = _PROGRAM.format(name=name, command=command, folder=self._settings.supervisor)
         (self._servers / f"{name}.json").write_text(
             json.dumps({"version": target.version, "host": target.host, "port": target.port})
         )
@@ -114,11 +108,11 @@ class SupervisorRuntime:
         low, high = self._settings.server_ports
         raise UnavailableError(f"no port from {low} to {high - 1} is free for a model server: set SLUICEGATE_SERVER_PORT")
 
-    def _call(self, method: str, *arguments: str) -> dict[str, str]:
+    def _call(self, method: str, *arguments: str) -> Any:
         transport = SupervisorTransport(None, None, f"unix://{self._settings.supervisor_socket}")
         try:
             with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as proxy:
-                return getattr(proxy.supervisor, method)(*arguments)  # type: ignore[return-value]
+                return getattr(proxy.supervisor, method)(*arguments)
         except OSError as e:
             raise UnavailableError(
                 f"supervisord does not answer on {self._settings.supervisor_socket}: run `make up` ({e})"

@@ -1,4 +1,4 @@
-"""Secrets of one installation: generated on the first start, kept in files that only their owner can read, never in the repository."""
+"""Secrets of one installation: generated on the first start, in files that only their owner can read, never in the repository."""
 
 import base64
 import json
@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-PASSWORDS = "airflow_passwords.json"  # noqa: S105 - a file's name
+PASSWORDS = "airflow_passwords.json"
 """Passwords of Airflow's simple login: user -> password."""
 
 USER = "admin"

@@ -1,5 +1,6 @@
 """Up, down and status of the local stack. Asking twice changes nothing; `up` after `down` goes on where it was."""
 
+import json
 import os
 import socket
 import subprocess
@@ -10,6 +11,7 @@ import urllib.request
 import xmlrpc.client
 from hashlib import sha256
 from importlib.metadata import version
+from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -44,7 +46,9 @@ def down(settings: Settings) -> None:
         _say("nothing runs")
         return
     pid = int((settings.supervisor / "supervisord.pid").read_text())
-    _server(settings).supervisor.shutdown()
+    _supervisor(settings).stopAllProcesses(False)  # all at once; a shutdown alone stops one after the other
+    _wait_stopped(settings)
+    _supervisor(settings).shutdown()
     for _ in range(400):
         if not _alive(pid):
             _say("down: nothing of the stack runs any more")
@@ -58,14 +62,14 @@ def status(settings: Settings) -> list[tuple[str, str, str]]:
     health = {part.name: part.health or "" for part in _parts(settings)}
     if not running(settings):
         return [(name, "STOPPED", url) for name, url in health.items()]
-    found = _server(settings).supervisor.getAllProcessInfo()
-    return [(str(p["name"]), _state(p, health), health.get(str(p["name"]), str(p["description"]))) for p in found]  # type: ignore
+    found = _supervisor(settings).getAllProcessInfo()
+    return [(str(p["name"]), _state(p, health), health.get(str(p["name"]), str(p["description"]))) for p in found]
 
 
 def running(settings: Settings) -> bool:
     """Whether the stack's supervisord answers."""
     try:
-        _server(settings).supervisor.getState()
+        _supervisor(settings).getState()
     except (OSError, xmlrpc.client.Error):
         return False
     return True
@@ -156,23 +160,46 @@ def _wait_healthy(settings: Settings, parts: tuple[Program, ...]) -> None:
         time.sleep(0.2)
 
 
+def _wait_stopped(settings: Settings) -> None:
+    for _ in range(300):
+        states = {p["statename"] for p in _supervisor(settings).getAllProcessInfo()}
+        if not states & {"RUNNING", "STARTING", "STOPPING"}:
+            return
+        time.sleep(0.1)
+
+
 def _answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback addresses
-            return int(answer.status) == 200
+            return int(answer.status) == 200 and _all_parts_healthy(answer.read())
     except (urllib.error.URLError, OSError):
         return False
 
 
-def _state(process: object, health: dict[str, str]) -> str:
-    state = str(process["statename"])  # type: ignore[index]
-    url = health.get(str(process["name"]))  # type: ignore[index]
+def _all_parts_healthy(body: bytes) -> bool:
+    """Airflow answers 200 and tells in the body how scheduler, triggerer and Dag processor are; other bodies say nothing."""
+    try:
+        parts = json.loads(body)
+    except ValueError:
+        return True
+    told = (
+        [part["status"] for part in parts.values() if isinstance(part, dict) and "status" in part]
+        if isinstance(parts, dict)
+        else []
+    )
+    return all(status == "healthy" for status in told)
+
+
+def _state(process: Any, health: dict[str, str]) -> str:
+    state = str(process["statename"])
+    url = health.get(str(process["name"]))
     return "HEALTHY" if state == "RUNNING" and url and _answers(url) else state
 
 
-def _server(settings: Settings) -> xmlrpc.client.ServerProxy:
+def _supervisor(settings: Settings) -> Any:
+    """supervisord's interface; XML-RPC has no types."""
     transport = SupervisorTransport(None, None, f"unix://{settings.supervisor_socket}")
-    return xmlrpc.client.ServerProxy("http://supervisor", transport=transport)
+    return xmlrpc.client.ServerProxy("http://supervisor", transport=transport).supervisor
 
 
 def _alive(pid: int) -> bool:
