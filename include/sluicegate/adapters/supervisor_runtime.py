@@ -68,7 +68,18 @@ class SupervisorRuntime:
 
     def _write(self, name: str, model: str, target: Target, package: Path) -> None:
         logs = self._settings.predictions / model / target.version
-        words = (sys.executable, "-m", "sluicegate", "serve", "--package", package, "--model", model, "--version", target.version)
+        words: tuple[object, ...] = (
+            sys.executable,
+            "-m",
+            "sluicegate",
+            "serve",
+            "--package",
+            package,
+            "--model",
+            model,
+            "--version",
+            target.version,
+        )
         words += ("--host", target.host, "--port", target.port, "--log-dir", logs)
         command = " ".join(f'"{word}"' for word in words)
         text = _PROGRAM.format(name=name, command=command, folder=self._settings.supervisor)
