@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -165,6 +166,46 @@ class TestWriterThatIsStopped:
         monkeypatch.setattr("sluicegate.adapters.envoy_router.router.PATIENCE_S", 0.1)
         with pytest.raises(UnavailableError, match="lock"):
             EnvoyRouter(settings).apply(at(25))
+
+
+class TestDiskThatIsFull:
+    """A limit of zero bytes a file stands for it: every write fails, renames go on."""
+
+    @pytest.fixture
+    def full(self) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    @pytest.fixture
+    def exposed(self, settings: Settings) -> EnvoyRouter:
+        router = EnvoyRouter(settings)
+        router.apply(at(25))
+        return router
+
+    def test_lease_is_enforced_without_room_and_the_trouble_told(
+        self, settings: Settings, exposed: EnvoyRouter, full: None
+    ) -> None:
+        with pytest.raises(UnavailableError, match="make room"):
+            exposed.enforce(time.time() + 61)
+        assert weight_in_file(settings) == 0
+
+    def test_cut_goes_through_without_room_and_the_trouble_is_told(
+        self, settings: Settings, exposed: EnvoyRouter, full: None
+    ) -> None:
+        with pytest.raises(UnavailableError, match="make room"):
+            exposed.apply(at(25).cut())
+        assert weight_in_file(settings) == 0
+
+    def test_weight_that_finds_no_room_leaves_the_traffic_as_it_was(
+        self, settings: Settings, exposed: EnvoyRouter, full: None
+    ) -> None:
+        with pytest.raises(UnavailableError, match="make room"):
+            exposed.apply(at(50))
+        assert weight_in_file(settings) == 25
 
 
 class TestManyWriters:

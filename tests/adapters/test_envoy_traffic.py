@@ -40,8 +40,8 @@ class Rig:
         expires = time.time() + lease if weight else None
         return Route(MODEL, self.champion.target, self.candidate.target, weight, mirror, salt, 1, expires)
 
-    def load(self, rate: float = 200.0) -> Load:
-        return Load(self.settings.gateway_port, MODEL, FEW, rate=rate)
+    def load(self, rate: float = 200.0, connections: int = 8) -> Load:
+        return Load(self.settings.gateway_port, MODEL, FEW, rate=rate, connections=connections)
 
     def ask(self, users: list[str]) -> list[Answer]:
         return ask(self.settings.gateway_port, MODEL, users)
@@ -183,6 +183,29 @@ class TestNoRequestFailsBecauseOfUs:
         assert len(load.answers) > 400
         assert set(late) == {"1"}
 
+    def test_candidate_stopped_under_load_fails_no_request(self, rig: Rig) -> None:
+        rig.router.apply(rig.route(50))
+        with rig.load(rate=100, connections=120) as load:
+            time.sleep(0.5)
+            os.kill(rig.candidate.process.pid, signal.SIGSTOP)
+            time.sleep(1.0)
+            rig.router.apply(rig.route(50).cut())
+            time.sleep(0.5)
+        assert load.failures == []
+        assert max(a.answered_at - a.sent_at for a in load.answers) > 1.0
+
+    def test_champion_killed_and_started_again_under_load_fails_no_request(self, rig: Rig) -> None:
+        rig.router.apply(rig.route(0))
+        load = rig.load(rate=200, connections=150)
+        with ExitStack() as again, load:
+            time.sleep(0.5)
+            rig.champion.process.kill()
+            time.sleep(0.8)
+            again.enter_context(running_stub("1b", rig.settings.home / "stubs.log", rig.champion.target.port))
+            time.sleep(0.7)
+        assert load.failures == []
+        assert {a.version for a in load.answers[-20:]} == {"1b"}
+
     def test_shifts_cut_promotion_and_stopping_the_old_champion_fail_no_request(self, rig: Rig) -> None:
         with ExitStack() as stack:
             rig.router.apply(rig.route(0, mirror=100))
@@ -197,8 +220,7 @@ class TestNoRequestFailsBecauseOfUs:
         assert load.failures == []
         assert {a.version for a in load.answers[-50:]} == {"2"}
 
-    def test_champion_that_restarts_is_asked_twice(self, rig: Rig) -> None:
-        """The pooled connections are dead, the new process listens: the second attempt gets through."""
+    def test_champion_that_restarted_is_reached_over_dead_connections(self, rig: Rig) -> None:
         rig.router.apply(rig.route(0))
         assert [a for a in rig.ask(FEW) if a.failed] == []
         rig.champion.process.kill()

@@ -7,6 +7,7 @@
         clusters.json           CDS: three clusters a model, `<model>/champion`, `<model>/candidate`, `<model>/mirror`
         endpoints/*.json        EDS: one file a cluster
         routes.json             RDS: the weights of all models
+        standby.json            the same with every model cut: what a cut renames into place when the disk is full
 
 `<model>/candidate` has the champion as its second priority: a request that the candidate fails is answered by the champion.
 `<model>/mirror` has the candidate alone: copies that it fails are nobody's loss, and its counters are not mixed with users' ones.

@@ -31,6 +31,8 @@ MOST_COPIES = 128
 """Mirrored requests at once: more are dropped, so that a stuck candidate costs the gateway nothing."""
 RETRY_CHAMPION = "connect-failure,refused-stream,reset"
 RETRY_CANDIDATE = "5xx,connect-failure,refused-stream,reset,retriable-status-codes"
+CHAMPION_RETRIES = 24
+"""About 4 s with the back-off below: a champion that is killed and started again within that time costs waiting, not answers."""
 REFUSALS = "400,404,405,411,413,415,422"
 """Statuses of the candidate after which the champion is asked: a candidate that wants other inputs must not refuse users."""
 _TYPE = "type.googleapis.com/"
@@ -124,6 +126,7 @@ def _entries(route: Route) -> list[Document]:
 
 
 def _action(route: Route, weight: int) -> Document:
+    """Every request is mirrored at the route's percent, also one that the candidate answers: that copy is waste, not harm."""
     parts = weight * (PARTS // 100)
     action: Document = {
         "weighted_clusters": {"use_hash_policy": True, "clusters": _split(route.model, parts)},
@@ -150,15 +153,20 @@ def _split(model: str, parts: int) -> list[Document]:
             _header("x-envoy-retriable-status-codes", REFUSALS),
         ],
     }
-    champion = {"name": cluster(model, "champion"), "weight": PARTS - parts}
+    champion = {
+        "name": cluster(model, "champion"),
+        "weight": PARTS - parts,
+        "request_headers_to_add": [_header("x-envoy-max-retries", str(CHAMPION_RETRIES))],
+    }
     return [candidate, champion]
 
 
 def _retries() -> Document:
+    """Once, on the next priority: candidate, then champion. Predictions change nothing, so asking twice is safe."""
     return {
         "retry_on": RETRY_CHAMPION,
         "num_retries": 1,
-        "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.05s"},
+        "retry_back_off": {"base_interval": "0.02s", "max_interval": "0.4s"},
         "retry_priority": {
             "name": "envoy.retry_priorities.previous_priorities",
             "typed_config": {
@@ -180,7 +188,6 @@ def _header(name: str, value: str) -> Document:
 
 def _cluster(model: str, arm: str, folder: Path) -> Document:
     most = MOST_COPIES if arm == "mirror" else MOST_REQUESTS
-    longest = TIMEOUT_S if arm == "champion" else CANDIDATE_TRY_S
     names = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
     return {
         "@type": _TYPE + "envoy.config.cluster.v3.Cluster",
@@ -193,11 +200,16 @@ def _cluster(model: str, arm: str, folder: Path) -> Document:
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": _TYPE + "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "common_http_protocol_options": {"idle_timeout": f"{UPSTREAM_IDLE_S}s", "max_stream_duration": f"{longest}s"},
+                "common_http_protocol_options": _upstream_times(arm),
                 "explicit_http_config": {"http_protocol_options": {}},
             }
         },
     }
+
+
+def _upstream_times(arm: str) -> Document:
+    idle = {"idle_timeout": f"{UPSTREAM_IDLE_S}s"}
+    return idle if arm == "champion" else {**idle, "max_stream_duration": f"{CANDIDATE_TRY_S}s"}
 
 
 def file_source(path: Path) -> Document:

@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class EnvoyRouter:
         if route.lease_over(self._now()):
             raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
         cut = route.weight == 0 and route.mirror == 0
-        with self._store.lock(CUT_PATIENCE_S if cut else PATIENCE_S, without=cut):
+        with self._store.lock(CUT_PATIENCE_S if cut else PATIENCE_S, without=cut), self._or_standby(cut):
             stored = self._store.read(route.model)
             fence(route.model, stored.token, route.token)
             if stored != Stored(route.token, route):
@@ -72,7 +73,7 @@ class EnvoyRouter:
 
     def renew(self, model: str, token: int, expires_at: float) -> None:
         """Extend the lease; Envoy is not told, because its traffic does not change."""
-        with self._store.lock(PATIENCE_S):
+        with self._store.lock(PATIENCE_S), self._or_standby(False):
             stored = self._store.read(model)
             fence(model, stored.token, token)
             if stored.route is None or stored.route.weight == 0:
@@ -83,7 +84,7 @@ class EnvoyRouter:
 
     def remove(self, model: str, token: int) -> None:
         """Take the route away; requests to the model get 404."""
-        with self._store.lock(PATIENCE_S):
+        with self._store.lock(PATIENCE_S), self._or_standby(False):
             stored = self._store.read(model)
             fence(model, stored.token, token)
             if stored.token >= 0:
@@ -97,7 +98,7 @@ class EnvoyRouter:
         late = [route for route in self._store.routes() if route.lease_over(now)]
         if not late and self._in_force():
             return []
-        with self._store.lock(CUT_PATIENCE_S, without=True):
+        with self._store.lock(CUT_PATIENCE_S, without=True), self._or_standby(bool(late)):
             late = [route for route in self._store.routes() if route.lease_over(now)]
             for route in late:
                 self._store.write(route.model, Stored(route.token, route.cut()))
@@ -111,6 +112,19 @@ class EnvoyRouter:
         self.enforce(self._now())
         with self._store.lock(PATIENCE_S, without=True):
             self._publish(again=True)
+
+    @contextmanager
+    def _or_standby(self, cut: bool) -> Iterator[None]:
+        """A cut that finds no room on the disk puts the standby in force: a rename needs none. It cuts every model."""
+        try:
+            yield
+        except OSError as problem:
+            if cut:
+                with suppress(OSError):
+                    (self._folder / "standby.json").replace(self._folder / "routes.json")
+            raise UnavailableError(
+                f"the gateway's folder {self._folder} cannot be written ({problem}): make room there"
+            ) from problem
 
     def _in_force(self) -> bool:
         """Whether the documents are those of the routes, and Envoy, if it answers, has taken them."""
@@ -133,6 +147,7 @@ class EnvoyRouter:
             names = {cluster(route.model, arm) for route in routes for arm in ARMS}
             becomes_true(lambda: self._admin.has_clusters(names), FOLLOW_S)
         table = route_document(routes)
+        self._put("standby.json", route_document(route.cut() for route in routes))
         self._put("routes.json", table, again=again)
         self._put("clusters.json", clusters)
         for path in (self._folder / "endpoints").glob("*.json"):
