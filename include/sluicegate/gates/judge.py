@@ -3,10 +3,7 @@
 from sluicegate.domain.verdict import GateVerdict, StageVerdict, Verdict
 from sluicegate.gates import budget, rules, share
 from sluicegate.gates.case import Case
-from sluicegate.gates.looks import REQUESTS
-
-NO_HARM_SEEN = "no_harm_seen"
-"""Reason of an undecided gate that nevertheless lets an early stage end: little is at risk, and nothing bad was seen."""
+from sluicegate.gates.looks import PROBLEMS, REQUESTS
 
 
 def judge(case: Case) -> StageVerdict:
@@ -26,24 +23,22 @@ def judge(case: Case) -> StageVerdict:
     if held is not None:
         return StageVerdict(Verdict.INCONCLUSIVE, *held, gates)
     undecided = any(g.verdict is not Verdict.PASS for g in gates)
-    reason = NO_HARM_SEEN if undecided else "all_gates_pass"
+    reason = rules.NO_HARM_SEEN if undecided else "all_gates_pass"
     message = "no gate saw harm and little is at risk" if undecided else "every gate passed"
     return StageVerdict(Verdict.PASS, reason, f"{case.stage.name}: {message}", gates)
 
 
 def _holding(case: Case, gates: tuple[GateVerdict, ...]) -> tuple[str, str] | None:
-    """Reason and message of what keeps the stage from passing, or None."""
-    for gate in gates:
-        if gate.verdict is not Verdict.PASS and gate.reason != NO_HARM_SEEN:
+    """Reason and message of what keeps the stage from passing, or None: first what is not known, then what is not decided."""
+    waiting = [g for g in gates if g.verdict is not Verdict.PASS and g.reason != rules.NO_HARM_SEEN]
+    for gate in waiting:
+        if gate.reason in PROBLEMS:
             return gate.reason, f"{gate.gate}: {gate.message}"
-    if case.gateway_source.problem and case.stage.kind == "split":
-        return case.gateway_source.problem, "the gateway's counters are not known, so the traffic is not confirmed"
-    if case.stage.kind == "split":
-        realised = share.realised(case.routed, case.arms[:, REQUESTS], (case.stage.weight or 0) / 100)
-        if not realised.confirmed:
-            return "share_not_confirmed", (
-                f"the candidate gets {realised.share:.1%} of the requests, its weight is {realised.weight:.0%}"
-            )
+    moved = _not_moved(case) if case.stage.kind == "split" else None
+    if moved is not None:
+        return moved
+    if waiting:
+        return waiting[0].reason, f"{waiting[0].gate}: {waiting[0].message}"
     baked = case.taken_at - case.baked_from
     if baked < case.stage.bake:
         return "baking", f"{baked:.1f} s of the bake of {case.stage.bake:g} s are over"
@@ -51,3 +46,15 @@ def _holding(case: Case, gates: tuple[GateVerdict, ...]) -> tuple[str, str] | No
     if exposure < case.stage.min_requests:
         return "too_few_requests", f"{exposure:.0f} of at least {case.stage.min_requests} requests were seen"
     return None
+
+
+def _not_moved(case: Case) -> tuple[str, str] | None:
+    """Why the traffic is not confirmed to be where the weight says, or None."""
+    if case.gateway_source.problem:
+        return case.gateway_source.problem, "the gateway's counters are not known, so the traffic is not confirmed"
+    realised = share.realised(case.routed, case.arms[:, REQUESTS], (case.stage.weight or 0) / 100)
+    if realised.confirmed:
+        return None
+    if realised.expected < share.LEAST_EXPECTED:
+        return "too_few_requests", f"{realised.expected:.0f} requests were due to the candidate: too few to confirm its weight"
+    return "share_not_confirmed", f"the candidate gets {realised.share:.1%} of the requests, its weight is {realised.weight:.0%}"

@@ -24,6 +24,8 @@ GATEWAY_COUNTS = (0, 1)
 SOURCE_MISSING = "source_missing"
 COUNTER_RESET = "counter_reset"
 NOT_A_NUMBER = "not_a_number"
+PROBLEMS = (SOURCE_MISSING, COUNTER_RESET, NOT_A_NUMBER)
+"""Why a look is not known."""
 
 
 @dataclass(frozen=True, eq=False)

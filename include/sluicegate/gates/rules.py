@@ -10,6 +10,7 @@ from sluicegate.gates.drift import Drift
 from sluicegate.gates.looks import HISTOGRAM, PAIRS, REQUESTS, Source
 
 NO_HARM_SEEN = "no_harm_seen"
+"""Reason of an undecided gate that nevertheless lets an early stage end: little is at risk, and nothing bad was seen."""
 
 
 def exposure(case: Case) -> float:

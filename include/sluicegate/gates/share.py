@@ -22,6 +22,8 @@ class Share:
     weight: float
     half_width: float
     confirmed: bool
+    expected: float
+    """Requests that were due to the candidate."""
 
 
 def realised(gateway: Array, arms: Array, weight: float) -> Share:
@@ -35,11 +37,11 @@ def realised(gateway: Array, arms: Array, weight: float) -> Share:
     """
     count = float(gateway.sum())
     if count * weight < LEAST_EXPECTED:
-        return Share(float(gateway[1] / count) if count else 0.0, weight, 1.0, False)
+        return Share(float(gateway[1] / count) if count else 0.0, weight, 1.0, False, count * weight)
     share = float(gateway[1]) / count
     clustered = float(bounds.ratio_standard_error(arms[1], arms.sum(axis=0)))
     independent = float(np.sqrt(max(weight * (1 - weight), 1 / count) / count))
     error = max(independent, clustered if np.isfinite(clustered) else 0.0)
     half_width = bounds.half_width(error, 0.1, SHARE_ALPHA)
     accepted = TOLERANCE[0] + TOLERANCE[1] * weight + half_width
-    return Share(share, weight, half_width, abs(share - weight) <= accepted)
+    return Share(share, weight, half_width, abs(share - weight) <= accepted, count * weight)
