@@ -9,6 +9,7 @@ Stops by itself after the last row, or with --loop after --seconds or on SIGTERM
 import argparse
 import asyncio
 import json
+import random
 import signal
 import time
 from collections import Counter, deque
@@ -61,7 +62,7 @@ async def replay(args: argparse.Namespace) -> Tally:
     tally, stop = Tally(), asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    rows = pq.read_table(args.rows).to_pylist()
+    rows = _chosen(pq.read_table(args.rows).to_pylist(), args.sample)
     connector = aiohttp.TCPConnector(limit=IN_FLIGHT, keepalive_timeout=5)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as session:
         writer = asyncio.create_task(_write_often(tally, args.stats))
@@ -69,6 +70,13 @@ async def replay(args: argparse.Namespace) -> Tally:
         writer.cancel()
     _write(tally, args.stats)
     return tally
+
+
+def _chosen(rows: list[dict[str, Any]], sample: int) -> list[dict[str, Any]]:
+    """`sample` rows at random, in their order and always the same ones; 0 takes all."""
+    if not sample or sample >= len(rows):
+        return rows
+    return [rows[place] for place in sorted(random.Random(sample).sample(range(len(rows)), sample))]  # noqa: S311
 
 
 async def _send_all(
@@ -142,6 +150,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100.0, help="requests a second")
     parser.add_argument("--loop", action="store_true", help="begin again after the last row")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after this time; 0 goes on")
+    parser.add_argument("--sample", type=int, default=0, help="only so many rows, chosen at random; 0 takes all")
     parser.add_argument("--stats", type=Path, required=True, help="where the statistics are written (JSON)")
     args = parser.parse_args()
     args.url = f"{args.gateway}/models/{args.model}/predict"

@@ -26,6 +26,8 @@ JULY_RATE = 1500
 """Requests a second at which July is replayed: as fast as one client process goes."""
 LIVE_RATE = 150
 """Requests a second of the live traffic during the rollouts."""
+REFRESHED = 2500
+"""Flights that people ask about again and again in act 3."""
 
 
 def tell() -> int:
@@ -65,6 +67,8 @@ def _acts(ports: Wiring, clients: Clients, progress: Progress, airflow: Airflow)
     _change(ports, airflow, "temperature")
     progress.wait("act 2", lambda: _ended(ports) == 3, airflow, 180)
     progress.say("ACT 3: an engineer adds 'how often was this flight asked about' with a list that is scanned at every request")
+    clients.stop()
+    clients.start("refreshes", source / "requests-2013-08.parquet", LIVE_RATE, loop=True, sample=REFRESHED)
     _change(ports, airflow, "repeated_requests")
     progress.wait("act 3", lambda: _ended(ports) == 4, airflow, 240)
 

@@ -74,10 +74,22 @@ class Clients:
         self._process: subprocess.Popen[bytes] | None = None
         self.tallies: list[Path] = []
 
-    def start(self, name: str, rows: Path, rate: float, *, loop: bool) -> None:
+    def start(self, name: str, rows: Path, rate: float, *, loop: bool, sample: int = 0) -> None:
         """Begin to send the rows; the process before must have ended."""
         stats = self._folder / f"{name}.json"
-        command = [sys.executable, "-m", "sluicegate_demo.replay", "--model", MODEL, "--rows", str(rows), "--rate", str(rate)]
+        command = [
+            sys.executable,
+            "-m",
+            "sluicegate_demo.replay",
+            "--model",
+            MODEL,
+            "--rows",
+            str(rows),
+            "--rate",
+            str(rate),
+            "--sample",
+            str(sample),
+        ]
         command += ["--stats", str(stats), "--gateway", f"http://{self._settings.host}:{self._settings.gateway_port}"]
         with (self._folder / f"{name}.log").open("wb") as log:
             self._process = subprocess.Popen(command + ["--loop"] * loop, stdout=log, stderr=subprocess.STDOUT)
