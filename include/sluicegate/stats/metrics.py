@@ -110,8 +110,8 @@ def evaluate(metric: str, y: ArrayLike, scores: ArrayLike, *, quantile: float = 
 
     Examples
     --------
-    >>> evaluate("brier", [0, 1], [0.2, 0.6])
-    0.1
+    >>> evaluate("mae", [0, 1], [0.25, 0.5])
+    0.375
     """
     chosen = named_metric(metric, quantile=quantile, threshold=threshold)
     label, values = check_inputs(chosen, y, scores=scores)
