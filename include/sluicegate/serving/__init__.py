@@ -1,0 +1,6 @@
+"""The model server and the package it opens: one code path from a raw row to a score, for training, comparison and service.
+
+manifest, features, package     what a model is on disk, checked byte by byte; features.py row by row; ONNX scores
+schema, counters, log, metrics  what a request must look like; evidence; the prediction log; what Prometheus reads
+service, http, main             one request; the wire; the process
+"""
