@@ -1,0 +1,141 @@
+"""The gate between two stages: a sensor that waits without a worker while the triggerer looks at the evidence.
+
+The trigger cuts nothing and renews nothing itself: `Watch.look` does both. A trigger that is moved, restarted or killed leaves
+the traffic as it is; the lease takes the candidate's weight away when nobody looks any more.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseSensorOperator, Context, SkipMixin
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from sluicegate.domain.spec import Release, StageSpec
+from sluicegate.errors import SluicegateError, UnavailableError
+from sluicegate.ports import Ports
+from sluicegate.wiring import wire
+from sluicegate_airflow.rollout import ROLLOUT, author, between
+
+if TYPE_CHECKING:
+    from sluicegate.actions.release import Look
+
+POOL = "gates"
+TELL_EVERY = 10.0
+"""Seconds between two progress lines that say the same."""
+HOLD_AT_MOST = timedelta(days=7)
+
+
+class GateSensor(BaseSensorOperator, SkipMixin):
+    """Goes on when the judge says PASS, skips to the task `revert` otherwise; fails, which reverts too, when nobody can look.
+
+    Parameters
+    ----------
+    index : int
+        Position of the watched stage in the plan.
+    revert : str
+        Task id of the way back.
+    patience : timedelta
+        After it the gate fails, should even the triggerer be dead.
+    """
+
+    template_fields = ("rollout_id",)
+    inherits_from_skipmixin = True
+    ui_color = "#ffe599"
+
+    def __init__(
+        self, *, model: str, index: int, revert: str, patience: timedelta, rollout_id: str = ROLLOUT, **kwargs: Any
+    ) -> None:
+        super().__init__(**{"pool": POOL, "retries": 0, **kwargs})
+        self.model, self.index, self.revert = model, index, revert
+        self.rollout_id, self.patience = rollout_id, patience
+
+    def execute(self, context: Context) -> None:
+        trigger = GateTrigger(self.model, self.rollout_id, self.index, author(context))
+        self.defer(trigger=trigger, method_name="decided", timeout=self.patience)
+
+    def decided(self, context: Context, event: dict[str, Any]) -> None:
+        """Called with what the trigger fired."""
+        self.log.info("stage %d: %s. %s", self.index, event["decision"], event["message"])
+        context["ti"].xcom_push(key="return_value", value=event)
+        if event["decision"] != "pass":
+            self.skip(context["ti"], between(self, self.revert))
+
+
+class GateTrigger(BaseTrigger):
+    """Looks at a stage until it is decided and fires once: {decision, verdict, reason, message}."""
+
+    def __init__(self, model: str, rollout_id: str, index: int, author: str) -> None:
+        super().__init__()
+        self.model, self.rollout_id, self.index, self.author = model, rollout_id, index, author
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        facts = ("model", "rollout_id", "index", "author")
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in facts}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        try:
+            yield TriggerEvent(await self._watch())
+        except SluicegateError as e:
+            yield TriggerEvent({"decision": "crashed", "verdict": None, "reason": type(e).__name__, "message": str(e)})
+
+    async def _watch(self) -> dict[str, Any]:
+        ports = await asyncio.to_thread(wire)
+        before = await asyncio.to_thread(self._decided_before, ports)
+        if before is not None:
+            return before
+        watch = await asyncio.to_thread(self._open, ports)
+        told = (0.0, "")
+        while True:
+            look = await self._look(watch)
+            if look is not None and look.decided:
+                return _event(look)
+            if look is not None:
+                told = self._tell(look, told)
+            await asyncio.sleep(watch.look_every)
+
+    async def _look(self, watch: Any) -> "Look | None":
+        """One look; an outage is no evidence: the stage goes on until its patience or its lease ends."""
+        try:
+            look: Look = await asyncio.to_thread(watch.look)
+        except UnavailableError as e:
+            self.log.warning("cannot look: %s", e)
+            return None
+        return look
+
+    def _open(self, ports: Ports) -> Any:
+        from sluicegate.actions.release import open_watch
+
+        return open_watch(ports, self.model, self.rollout_id, self.index, author=self.author)
+
+    def _decided_before(self, ports: Ports) -> dict[str, Any] | None:
+        """The decision, when the journal has it but the event was lost with the triggerer that took it."""
+        from sluicegate.actions.release import rollout
+
+        state = rollout(ports, self.model, self.rollout_id)
+        record = state.records[self.index] if self.index < len(state.records) else None
+        if record is not None and record.verdict is not None:
+            decision = {"PASS": "pass", "FAIL": "fail"}.get(record.verdict, "undecided")
+            return {"decision": decision, "verdict": record.verdict, "reason": record.reason, "message": state.message}
+        if not state.open or state.cut_at is not None:
+            return {"decision": "lost", "verdict": None, "reason": state.reason, "message": "the rollout was ended elsewhere"}
+        return None
+
+    def _tell(self, look: "Look", told: tuple[float, str]) -> tuple[float, str]:
+        at, reason = told
+        if look.verdict.reason == reason and time.monotonic() - at < TELL_EVERY:
+            return told
+        self.log.info("stage %d %s: %s", self.index, look.decision, look.verdict.message)
+        return time.monotonic(), look.verdict.reason
+
+
+def patience(release: Release, stage: StageSpec) -> timedelta:
+    """How long a gate waits for a decision: well past the deadline at which the watch itself decides."""
+    return HOLD_AT_MOST if release.undecided == "hold" else timedelta(seconds=3 * stage.deadline_s + 600)
+
+
+def _event(look: "Look") -> dict[str, Any]:
+    said = look.verdict
+    return {"decision": look.decision, "verdict": str(said.verdict), "reason": said.reason, "message": said.message}
