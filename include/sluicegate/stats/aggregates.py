@@ -77,7 +77,9 @@ class RankAggregate:
             self._tables.append(pair)
 
     def values(self, weights: Vector) -> Vector:
-        columns = [self._metric.area(*[_product(weights, table) for table in pair]) for pair in self._tables]
+        # Counts and their sums are whole numbers; below 2^24 float32 holds them exactly and the product is twice as fast.
+        lean = weights.astype(self._tables[0][0].dtype)
+        columns = [self._metric.area(*[_product(lean, table) for table in pair]) for pair in self._tables]
         return np.array(columns, dtype=np.float64).T
 
 
@@ -118,7 +120,6 @@ def _table(units: Units, bins: Codes, width: int, rows: Any) -> Any:
     """Counts of shape (units, bins): dense where small (a fast product), else sparse."""
     if units.count * width <= 4_000_000:
         flat = np.bincount(units.codes[rows] * width + bins[rows], None, units.count * width)
-        # Counts and their sums are whole numbers below 2^24 up to 16 million rows: float32 is exact and twice as fast.
         kind = np.float32 if bins.size < 2**23 else np.float64
         return flat.reshape(units.count, width).astype(kind)
     from scipy.sparse import csr_array
@@ -129,7 +130,7 @@ def _table(units: Units, bins: Codes, width: int, rows: Any) -> Any:
 
 def _product(weights: Vector, table: Any) -> Vector:
     if isinstance(table, np.ndarray):
-        dense: Vector = (weights.astype(table.dtype) @ table).astype(np.float64)
+        dense: Vector = (weights @ table).astype(np.float64)
         return dense
     sparse: Vector = np.ascontiguousarray((table @ weights.T).T)
     return sparse

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import bdtr, chdtrc, gammaln
 
 from sluicegate.errors import InputError
@@ -104,6 +103,8 @@ def _tango_upper(b: int, c: int, n: int, z: float) -> float:
 
     def slack(delta: float) -> float:
         return b - c - n * delta + z * math.sqrt(max(_tango_variance(delta, b, c, n), 0.0))
+
+    from scipy.optimize import brentq
 
     # At 1 the variance vanishes and the slack is b - c - n < 0. At the estimate it is >= 0, but 0 where the variance
     # vanishes there too (no discordant pair, or nothing else): just above it the root of the variance dominates.

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import digamma
 
 from sluicegate.stats import checks
@@ -86,6 +85,8 @@ def _least_evidence(mixture: BetaBinomial, q: float, n: int) -> float:
         return 0.0
     if slope(1.0) <= 0:
         return 1.0
+    from scipy.optimize import brentq
+
     return float(brentq(slope, 0.0, 1.0, xtol=1e-14))
 
 

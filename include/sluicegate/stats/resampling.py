@@ -205,7 +205,8 @@ def _weights(units: int, resamples: int, rng: np.random.Generator) -> Iterator[V
 
 def _leave_out(units: int) -> Iterator[Vector]:
     groups = min(units, JACKKNIFE_GROUPS)
-    member = np.arange(units) * groups // units
+    # Shuffled, because rows often come sorted and a group must look like the whole; the seed is of no consequence.
+    member = np.random.default_rng(0).permutation(units) % groups
     chunk = max(1, CELLS // units)
     for start in range(0, groups, chunk):
         these = np.arange(start, min(start + chunk, groups))
