@@ -182,7 +182,13 @@ class TestEdges:
     def test_clusters_may_be_named_by_text(self):
         y, champion, candidate = [0, 1, 0, 1, 0, 1], [1, 2, 3, 4, 5, 6], [2, 1, 3, 5, 4, 6]
         by_text = delong_test(y, champion, candidate, clusters=["x", "x", "y", "y", "z", "z"])
-        assert by_text == delong_test(y, champion, candidate, clusters=[5, 5, -3, -3, 10**9, 10**9])
+        for clusters in ([5, 5, -3, -3, 10**9, 10**9], np.array([2**63 + k for k in (1, 1, 2, 2, 9, 9)], dtype=np.uint64)):
+            assert by_text == delong_test(y, champion, candidate, clusters=clusters)
+
+    def test_two_clusters_may_be_true_and_false(self):
+        y, champion, candidate = [0, 1, 0, 1], [1, 2, 3, 4], [2, 1, 3, 4]
+        halves = delong_test(y, champion, candidate, clusters=[True, True, False, False])
+        assert halves == delong_test(y, champion, candidate, clusters=[1, 1, 2, 2])
 
 
 def test_clustered_rows_keep_the_level_where_the_row_test_does_not():

@@ -125,9 +125,10 @@ def _factorize(name: str, array: NDArray[Any]) -> tuple[Codes, int]:
     if array.dtype.kind in "iub":
         low, high = int(array.min()), int(array.max())
         if high - low < 4 * array.size + 1024:
-            present = np.bincount(array.astype(np.intp) - low) > 0
+            offset = array.astype(np.intp) if array.dtype.kind == "b" else (array - array.min()).astype(np.intp)
+            present = np.bincount(offset) > 0
             renumber = np.cumsum(present) - 1
-            return renumber[array.astype(np.intp) - low].astype(np.intp), int(present.sum())
+            return renumber[offset].astype(np.intp), int(present.sum())
     import pandas as pd
 
     codes, labels = pd.factorize(array)

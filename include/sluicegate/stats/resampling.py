@@ -115,16 +115,16 @@ def paired_bootstrap(
     """
     level = checks.fraction("alpha", alpha)
     draws = checks.whole("resamples", resamples, least=2)
-    if method not in ("bca", "percentile"):
-        raise InputError(f"`method` is {method!r}: choose bca or percentile.")
+    _refuse_unknown(method)
     rng = np.random.default_rng(seed)
     plan = _plan(metric, y, champion, candidate, clusters, exact, rng, quantile=quantile, threshold=threshold)
-    sign = plan.sign if isinstance(metric, str) else (1 if higher_is_better else -1)
-    differences = sign * _differences(plan.aggregate, _weights(plan.aggregate.units, draws, rng))
-    everyone = sign * float(_differences(plan.aggregate, [np.ones((1, plan.aggregate.units))])[0])
+    units = plan.aggregate.units
+    sign = plan.sign if isinstance(metric, str) or higher_is_better else -1
+    everyone = sign * float(_differences(plan.aggregate, [np.ones((1, units))])[0])
     difference = sign * (plan.candidate - plan.champion)
+    differences = sign * _differences(plan.aggregate, _weights(units, draws, rng))
     kept = _defined(differences, plan.name) + (difference - everyone)
-    jackknife = sign * _differences(plan.aggregate, _leave_out(plan.aggregate.units)) if method == "bca" else None
+    jackknife = sign * _differences(plan.aggregate, _leave_out(units)) if method == "bca" else None
     return BootstrapResult(
         plan.name,
         plan.champion,
@@ -134,10 +134,15 @@ def paired_bootstrap(
         _interval(kept, difference, level, jackknife),
         method,
         kept.size,
-        plan.aggregate.units,
+        units,
         plan.exact,
-        abs(difference - everyone) if not plan.exact else 0.0,
+        0.0 if plan.exact else abs(difference - everyone),
     )
+
+
+def _refuse_unknown(method: str) -> None:
+    if method not in ("bca", "percentile"):
+        raise InputError(f"`method` is {method!r}: choose bca or percentile.")
 
 
 @dataclass(frozen=True)
