@@ -1,0 +1,96 @@
+"""What the candidate will do once it serves, as far as the holdout can tell: the online judge tests what it sees against this."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sluicegate.domain.evidence import SCORE_BINS, Predicted
+
+Vector = NDArray[np.float64]
+
+
+def predict(
+    candidate: Vector,
+    champion: Vector | None,
+    clusters: NDArray[np.str_],
+    *,
+    threshold: float,
+    score_range: tuple[float, float],
+) -> Predicted:
+    """Means, rates and histograms on the holdout, with clustered standard errors in `extra`.
+
+    Parameters
+    ----------
+    candidate, champion
+        Scores of the same rows, shape (n,); champion is None when there is none yet.
+    clusters
+        Unit of each row, shape (n,).
+    threshold
+        A decision is positive at or above it, in units of the score.
+    score_range
+        Range of the histogram; scores outside fall in the outer bins.
+    """
+    decided = candidate >= threshold
+    extra = _errors(mean_score_se=(candidate, clusters), decision_rate_se=(decided.astype(np.float64), clusters))
+    shares = histogram(candidate, score_range)
+    if champion is None:
+        return Predicted(candidate.size, float(candidate.mean()), float(decided.mean()), shares, extra=extra)
+    before = champion >= threshold
+    extra |= _errors(mean_difference_se=(candidate - champion, clusters))
+    return Predicted(
+        rows=candidate.size,
+        mean_score=float(candidate.mean()),
+        decision_rate=float(decided.mean()),
+        histogram=shares,
+        champion_mean_score=float(champion.mean()),
+        champion_decision_rate=float(before.mean()),
+        champion_histogram=histogram(champion, score_range),
+        mean_difference=float((candidate - champion).mean()),
+        flips_on=float((decided & ~before).mean()),
+        flips_off=float((~decided & before).mean()),
+        difference_by_champion_bin=_by_bin(candidate - champion, champion, score_range),
+        decision_difference_by_champion_bin=_by_bin(decided.astype(np.float64) - before, champion, score_range),
+        joint_histogram=_joint(champion, candidate, score_range),
+        extra=extra,
+    )
+
+
+def histogram(scores: Vector, score_range: tuple[float, float]) -> tuple[float, ...]:
+    """Shares in SCORE_BINS equal bins of the range; out of range falls in the outer bins."""
+    return _shares(np.bincount(_bins(scores, score_range), minlength=SCORE_BINS))
+
+
+def _bins(scores: Vector, score_range: tuple[float, float]) -> NDArray[np.intp]:
+    low, high = score_range
+    place: NDArray[np.intp] = np.clip((scores - low) / (high - low) * SCORE_BINS, 0, SCORE_BINS - 1).astype(np.intp)
+    return place
+
+
+def _by_bin(values: Vector, champion: Vector, score_range: tuple[float, float]) -> tuple[float, ...]:
+    """Mean of the values where the champion's score falls in each bin; 0 where it never does."""
+    place = _bins(champion, score_range)
+    counts = np.maximum(np.bincount(place, minlength=SCORE_BINS), 1)
+    return tuple((np.bincount(place, values, SCORE_BINS) / counts).tolist())
+
+
+def _joint(champion: Vector, candidate: Vector, score_range: tuple[float, float]) -> tuple[float, ...]:
+    place = _bins(champion, score_range) * SCORE_BINS + _bins(candidate, score_range)
+    return _shares(np.bincount(place, minlength=SCORE_BINS**2))
+
+
+def _shares(counts: NDArray[np.intp]) -> tuple[float, ...]:
+    return tuple((counts / counts.sum()).tolist())
+
+
+def mean_error(values: Vector, clusters: NDArray[np.str_]) -> float | None:
+    """Standard error of a mean whose rows move together within clusters (linearised ratio mean); None for a single cluster."""
+    _, codes = np.unique(clusters, return_inverse=True)
+    count = int(codes.max()) + 1
+    if count < 2:
+        return None
+    sums = np.bincount(codes, values - values.mean(), count)
+    return float(np.sqrt(count / (count - 1) * (sums @ sums)) / values.size)
+
+
+def _errors(**values: tuple[Vector, NDArray[np.str_]]) -> dict[str, float]:
+    found = {name: mean_error(*both) for name, both in values.items()}
+    return {name: error for name, error in found.items() if error is not None}
