@@ -95,7 +95,7 @@ class OrderOperator(BaseOperator):
 def failure(order: Order, status: OrderStatus) -> SluicegateError:
     """Why an order has no result: worth another try when it was killed or something outside did not answer."""
     sentence = f"the order '{order.action}' of model '{order.model}' failed: {status.message or status.state}"
-    again = getattr(status, "kind", "") in ("", "UnavailableError")
+    again = status.kind in ("", "UnavailableError")  # empty: killed
     return UnavailableError(sentence) if again else SluicegateError(sentence)
 
 

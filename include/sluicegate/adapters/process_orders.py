@@ -52,7 +52,8 @@ class ProcessOrders:
             return OrderStatus("running", log=log)
         if not (folder / "order.json").exists():
             return OrderStatus("absent")
-        return OrderStatus("failed", message=_failure(folder), log=log)
+        message, kind = _failure(folder)
+        return OrderStatus("failed", message=message, kind=kind, log=log)
 
     def cancel(self, order: Order) -> None:
         folder = self._folder(order)
@@ -109,8 +110,10 @@ def _write(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _failure(folder: Path) -> str:
+def _failure(folder: Path) -> tuple[str, str]:
+    """Message and name of the error that ended the work."""
     try:
-        return str(json.loads((folder / "error.json").read_text())["message"])
+        error = json.loads((folder / "error.json").read_text())
+        return str(error["message"]), str(error["kind"])
     except (OSError, ValueError, KeyError):
-        return f"the work ended without a result and without a reason (killed?): see {folder / 'log'}"
+        return f"the work ended without a result and without a reason (killed?): see {folder / 'log'}", ""
