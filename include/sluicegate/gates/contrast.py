@@ -1,6 +1,8 @@
 """Difference of two arms in score and decision rate, compared inside each look and added up over looks.
 
 So neither a change of the mix in time nor a growing weight looks like a difference; the variance is taken over user-hash buckets.
+A small arm hides its variance (no decision among fifty requests has none), so it is never believed to be quieter than its requests
+would be if they behaved like all requests do, the champion's clustering included.
 """
 
 from dataclasses import dataclass, field
@@ -8,9 +10,12 @@ from math import inf
 
 import numpy as np
 
-from sluicegate.gates.looks import DECISIONS, REQUESTS, SCORE, Array
+from sluicegate.gates import bounds
+from sluicegate.gates.looks import DECISIONS, REQUESTS, SCORE, SCORE_SQUARE, Array
 
 METRICS = (SCORE, DECISIONS)
+SQUARES = (SCORE_SQUARE, DECISIONS)
+"""Rows of the sums of squares; a decision is its own square."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +25,8 @@ class Contrast:
     weight: Array = field(default_factory=lambda: np.zeros(()))
     sums: Array = field(default_factory=lambda: np.zeros(2))
     """(..., metric)."""
+    noise: Array = field(default_factory=lambda: np.zeros(2))
+    """Variance of the sums if all requests were independent, (..., metric)."""
     influence: Array = field(default_factory=lambda: np.zeros((2, 1)))
     """What each bucket contributed, (..., metric, bucket)."""
 
@@ -32,18 +39,45 @@ def fold(contrast: Contrast, block: Array) -> Contrast:
     weight = champion_n * candidate_n / (champion_n + candidate_n)
     values = block[..., METRICS, :]
     sums = values.sum(axis=-1)
-    pooled = sums.sum(axis=-2) / (champion_n + candidate_n)[..., None]
+    both = (champion_n + candidate_n)[..., None]
+    pooled = sums.sum(axis=-2) / both
+    spread = np.maximum(block[..., SQUARES, :].sum(axis=(-1, -3)) / both - pooled**2, 0.0)
     residual = (values - pooled[..., None, :, None] * requests[..., None, :]) / asked[..., None, None]
     influence = weight[..., None, None] * (residual[..., 1, :, :] - residual[..., 0, :, :])
     means = sums / asked[..., None]
     difference = weight[..., None] * (means[..., 1, :] - means[..., 0, :])
-    return Contrast(contrast.weight + weight, contrast.sums + difference, contrast.influence + influence)
+    return Contrast(
+        contrast.weight + weight,
+        contrast.sums + difference,
+        contrast.noise + weight[..., None] * spread,
+        contrast.influence + influence,
+    )
 
 
-def difference(contrast: Contrast, metric: int) -> tuple[Array, Array]:
-    """Difference of means and its standard error; `metric` 0 is the score, 1 the decision."""
+def difference(contrast: Contrast, champion: Array, metric: int) -> tuple[Array, Array]:
+    """Difference of means and its standard error.
+
+    Parameters
+    ----------
+    contrast : the evidence.
+    champion : the champion's arm (..., 7, buckets) over the same looks: how much its requests cluster.
+    metric : 0 is the score, 1 the decision.
+    """
     influence = contrast.influence[..., metric, :]
     buckets = influence.shape[-1]
+    clustered = (influence * influence).sum(axis=-1) * buckets / max(buckets - 1, 1)
+    least = contrast.noise[..., metric] * _clustering(champion, metric)
     weight = np.where(contrast.weight > 0, contrast.weight, 1.0)
-    error = np.sqrt((influence * influence).sum(axis=-1) * buckets / max(buckets - 1, 1)) / weight
+    error = np.sqrt(np.maximum(clustered, least)) / weight
     return contrast.sums[..., metric] / weight, np.where(contrast.weight > 0, error, inf)
+
+
+def _clustering(arm: Array, metric: int) -> Array:
+    """Variance of an arm's mean over buckets relative to independent requests, at least 1."""
+    requests, values = arm[..., REQUESTS, :], arm[..., METRICS[metric], :]
+    count = np.maximum(requests.sum(axis=-1), 1.0)
+    spread = arm[..., SQUARES[metric], :].sum(axis=-1) / count - (values.sum(axis=-1) / count) ** 2
+    error = bounds.ratio_standard_error(values, requests)
+    known = (spread > 0) & np.isfinite(error)
+    ratio = np.where(known, error, 0.0) ** 2 * count / np.where(known, spread, 1.0)
+    return np.asarray(np.maximum(1.0, ratio))

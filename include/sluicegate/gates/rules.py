@@ -106,7 +106,7 @@ def _uses_pairs(case: Case) -> bool:
 def _drift(case: Case, metric: str) -> Drift | None:
     if _uses_pairs(case):
         return drift.of_pairs(case.pairs, case.predicted, metric)
-    difference = contrast.difference(case.contrast, 0 if metric == "score" else 1)
+    difference = contrast.difference(case.contrast, case.arms[0], 0 if metric == "score" else 1)
     live = case.arms[0, HISTOGRAM, : len(case.predicted.histogram)]
     return drift.of_arms(difference, case.arms[:, REQUESTS], live, case.predicted, metric)
 
