@@ -14,12 +14,12 @@ class OrderStatus:
     state: Literal["absent", "running", "done", "failed"]
     message: str = ""
     """Why it failed, one sentence; empty otherwise."""
-    kind: str = ""
-    """Name of the error that it failed with; empty when it was killed and could not say."""
     result: Mapping[str, Any] | None = None
     """result.json of the committed result."""
     log: str = ""
     """Path or URL of what the work printed."""
+    kind: str = ""
+    """Name of the error that it failed with; empty when it was killed and could not say."""
 
 
 class Orders(Protocol):
