@@ -29,15 +29,16 @@ PUERTO_RICO = "America/Puerto_Rico"
 """Zone of the destinations that airports.csv does not list: BQN, PSE, SJU, STT."""
 
 
-def requests(month: int, *, celsius: bool = False) -> pd.DataFrame:
+def requests(month: int, *, metar: bool = False) -> pd.DataFrame:
     """The requests of one month of 2013, in the order in which they were asked.
 
     Parameters
     ----------
     month : int
         1 to 12, by the calendar of New York.
-    celsius : bool
-        Give `temp` in °C instead of °F: what a weather feed that went metric sends.
+    metar : bool
+        Give weather in the units of an aviation report, which is what another supplier of live weather sends: `temp` and `dewp`
+        in °C instead of °F, `pressure` in inches of mercury instead of millibar.
 
     Returns
     -------
@@ -45,9 +46,12 @@ def requests(month: int, *, celsius: bool = False) -> pd.DataFrame:
     """
     known = _flights().query("month == @month").reindex(columns=REQUEST).reset_index(drop=True)
     known["event_time"] = _text(known["event_time"])
-    if celsius:
-        known["temp"] = ((known["temp"] - 32) * 5 / 9).round(2)
-    return known
+    return _as_metar(known) if metar else known
+
+
+def _as_metar(known: pd.DataFrame) -> pd.DataFrame:
+    celsius = {name: ((known[name] - 32) * 5 / 9).round(1) for name in ("temp", "dewp")}
+    return known.assign(**celsius, pressure=(known["pressure"] / 33.8639).round(2))
 
 
 def labels(month: int) -> pd.DataFrame:
@@ -72,9 +76,9 @@ def labelled(months: Iterable[int]) -> pd.DataFrame:
     return rows.assign(score=pd.Series(float("nan"), index=rows.index), version=pd.Series(None, index=rows.index, dtype="str"))
 
 
-def write_requests(path: Path, months: Iterable[int], *, celsius: bool = False) -> Path:
+def write_requests(path: Path, months: Iterable[int], *, metar: bool = False) -> Path:
     """Write request rows as parquet: the history of a former system, or what the replayer sends. Missing numbers are null."""
-    frame = pd.concat([requests(m, celsius=celsius) for m in months], ignore_index=True)
+    frame = pd.concat([requests(m, metar=metar) for m in months], ignore_index=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(), path)
     return path
@@ -94,7 +98,7 @@ def write_labels(path: Path, months: Iterable[int]) -> Path:
 def write_demo(settings: Settings, source: Path) -> None:
     """All files of the demo: the history before the service existed, and in `source` what lands and what clients ask later.
 
-    August is asked in °C: at its beginning the weather feed of the live requests went metric, and nobody told the model's owners.
+    August is asked in the units of aviation reports: the supplier of live weather changed, and nobody told the model's owners.
     """
     history = settings.data / MODEL / "history"
     for month in range(1, 7):
@@ -103,7 +107,7 @@ def write_demo(settings: Settings, source: Path) -> None:
     for month in (6, 7):
         write_labels(source / f"labels-2013-{month:02d}.csv", [month])
     write_requests(source / "requests-2013-07.parquet", [7])
-    write_requests(source / "requests-2013-08.parquet", [8], celsius=True)
+    write_requests(source / "requests-2013-08.parquet", [8], metar=True)
 
 
 @cache

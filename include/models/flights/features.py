@@ -48,6 +48,5 @@ def features(row):
         "wind_speed": _number(row["wind_speed"]),
         "wind_gust": _number(row["wind_gust"]),
         "precip": _number(row["precip"]),
-        "pressure": _number(row["pressure"]),
         "visib": _number(row["visib"]),
     }

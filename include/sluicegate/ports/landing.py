@@ -12,6 +12,7 @@ class Arrival:
     model: str
     batch_id: str
     name: str
+    """As the producer named it; what cannot be printed is escaped."""
     size: int
     """Bytes."""
     arrived_at: float
@@ -19,14 +20,21 @@ class Arrival:
 
 
 class Landing(Protocol):
-    def drop(self, model: str, name: str, source: Path) -> None:
-        """What a producer does: the file appears whole or not at all."""
+    def drop(self, model: str, name: str, source: Path) -> str:
+        """What a producer does: the file appears whole or not at all. Returns its name, numbered when the name is still waiting."""
         ...
 
     def waiting(self, model: str) -> list[Arrival]:
-        """Files that landed and are not yet taken, oldest first."""
+        """Files that landed whole and are not yet taken, oldest first."""
         ...
 
     def take(self, arrival: Arrival) -> Path:
-        """Move the file to its immutable place under its batch id and return that; taking again returns the same."""
+        """Move the file to its immutable place under its batch id and return that; taking again returns the same.
+
+        Raises RefusedError when the file changed since it was seen: it stays where it is and waits under its new batch id.
+        """
+        ...
+
+    def taken(self, model: str) -> list[Arrival]:
+        """Every file ever taken, oldest first; the same bytes taken again are still one."""
         ...
