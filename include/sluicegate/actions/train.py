@@ -24,7 +24,7 @@ from sluicegate.actions.training.agreement import agreement
 from sluicegate.actions.training.matrix import feature_matrix
 from sluicegate.domain.order import Order
 from sluicegate.domain.spec import ModelSpec
-from sluicegate.errors import OrderError, SpecError
+from sluicegate.errors import OrderError, RefusedError, SpecError
 from sluicegate.ports import Ports
 from sluicegate.ports.estimators import Fitted, Matrix
 from sluicegate.serving.package import Model, write_package
@@ -83,6 +83,7 @@ def run_train(order: Order, ports: Ports, folder: Path) -> dict[str, Any]:
     with _timed("load"):
         rows = load_labelled(ports.dataset.snapshot(order.model, order.need("snapshot_id")), recipe.spec)
         split = temporal_split(rows, recipe.spec.training)
+        _refuse_one_class(recipe.spec, rows.y[split.train])
     with _timed("features"):
         prepared = _prepare(recipe, rows, split)
     with _timed("fit"):
@@ -127,6 +128,13 @@ def file_digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
     except OSError as e:
         raise SpecError(f"{path.parent.name}/{path.name} cannot be read ({e}): a model is spec.yaml and features.py") from e
+
+
+def _refuse_one_class(spec: ModelSpec, y: NDArray[np.float64]) -> None:
+    if spec.task == "classification" and y.min() == y.max():
+        label = spec.data.label
+        rule = "" if label.above is None else f" ({label.field} > {label.above:g})"
+        raise RefusedError(f"all {y.size} training rows have label {y[0]:g}{rule}: one class only, there is nothing to learn")
 
 
 def _prepare(recipe: Recipe, rows: Labelled, split: Split) -> Prepared:

@@ -44,7 +44,8 @@ def agreement(native: Vector, packaged: Vector, task: str) -> Agreement:
     if beyond > EXCEPTIONS:
         worst = int(np.nanargmax(difference))
         raise PackageError(
-            f"the packaged model differs from the trained one by more than {tolerance:.3g} on {beyond:.2%} of {native.size} rows "
-            f"(row {worst}: {packaged[worst]:.6g} instead of {native[worst]:.6g}): the export is wrong, or features.py keeps state"
+            f"the packaged model differs from the trained one by more than {tolerance:.3g} on {beyond:.2%} of {native.size} "
+            f"rows (row {worst}: {packaged[worst]:.6g} instead of {native[worst]:.6g}): "
+            "the export is wrong, or features.py keeps state"
         )
     return Agreement(native.size, float(difference.max()), float(difference.mean()), tolerance, beyond)

@@ -8,17 +8,14 @@ import difflib
 import hashlib
 import inspect
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before the library loads: waiting threads must not burn the servers' cores
-
 import numpy as np
-import xgboost
 
+from sluicegate.adapters.estimators.light_xgboost import xgboost
 from sluicegate.adapters.estimators.trees_onnx import trees_to_onnx
 from sluicegate.errors import SpecError
 from sluicegate.ports.estimators import Device, Matrix, Native, Vector
@@ -84,7 +81,7 @@ class BoostedEstimator:
 class BoostedModel:
     """Trained XGBoost trees."""
 
-    booster: xgboost.Booster
+    booster: Any
     device: Device
 
     def scores(self, x: Matrix) -> Vector:
