@@ -1,8 +1,8 @@
 """Difference of two arms in score and decision rate, compared inside each look and added up over looks.
 
 So neither a change of the mix in time nor a growing weight looks like a difference; the variance is taken over user-hash buckets.
-A small arm hides its variance (no decision among fifty requests has none), so it is never believed to be quieter than its requests
-would be if they behaved like all requests do, the champion's clustering included.
+A small arm hides its variance (no decision among fifty requests has none), so it is never believed to be quieter than its
+requests would be if they behaved like all requests do, the champion's clustering included.
 """
 
 from dataclasses import dataclass, field

@@ -28,6 +28,7 @@ def p95_ms(case: Case) -> GateVerdict:
         "bound_ms": bound,
         "champion_slow_share": champion,
         "candidate_slow_share": candidate,
+        "harm": candidate - max(budget.SLOW_SHARE, champion),
         "harm_low": low,
         "harm_high": high,
         "requests": float(case.latency.clean[1, 0]),
@@ -58,6 +59,7 @@ def error_rate(case: Case) -> GateVerdict:
         "candidate_error_rate": candidate,
         "champion_errors": float(case.failures.used[0, 1]),
         "candidate_errors": float(case.failures.used[1, 1]),
+        "harm": candidate - champion,
         "harm_low": low,
         "harm_high": high,
         "margin": margin,
@@ -125,6 +127,7 @@ def _drift_verdict(case: Case, name: str, margin: float, alpha: float) -> GateVe
         "seen_difference": found.seen,
         "predicted_difference": found.predicted,
         "holdout_difference": found.holdout,
+        "harm": gap,
         "harm_low": max(0.0, low),
         "harm_high": min(high, 1e300),
         "margin": margin,
@@ -143,7 +146,7 @@ def _drift_verdict(case: Case, name: str, margin: float, alpha: float) -> GateVe
 def _undecided_or_pass(
     case: Case, name: str, sources: tuple[Source, ...], said: str, numbers: dict[str, float], *, margin: float, risk: float
 ) -> GateVerdict:
-    """PASS, or why not yet; `numbers` hold harm_high and requests, `risk` is what an early stage may stake."""
+    """PASS, or why not yet; `numbers` hold harm, harm_high and requests, `risk` is what an early stage may stake."""
     problem = next((s.problem for s in sources if s.problem), "")
     if problem:
         return GateVerdict(name, Verdict.INCONCLUSIVE, problem, _why(case, problem), numbers)
@@ -152,7 +155,7 @@ def _undecided_or_pass(
         return GateVerdict(name, Verdict.INCONCLUSIVE, "too_few_requests", message, numbers)
     if numbers["harm_high"] < margin:
         return GateVerdict(name, Verdict.PASS, "within_margin", f"{said}: within the margin", numbers)
-    if _at_stake(case, name, numbers["harm_high"]) <= risk:
+    if numbers["harm"] <= margin and _at_stake(case, name, numbers["harm_high"]) <= risk:
         return GateVerdict(name, Verdict.INCONCLUSIVE, NO_HARM_SEEN, f"{said}: not decided, but little is at risk", numbers)
     return GateVerdict(name, Verdict.INCONCLUSIVE, "undecided", f"{said}: the evidence does not decide yet", numbers)
 
