@@ -96,14 +96,21 @@ def _facts(report: Report) -> list[dict[str, str]]:
     found, predicted = report.primary, report.numbers["predicted"]
     if found is None or predicted["mean_difference"] is None:
         return []
-    shift = predicted["mean_difference"] / abs(predicted["champion_mean_score"] or 1.0)
     scan = report.scan
     return [
         {"name": f"gain in {metric_name(found.metric)}", "value": _signed(found.difference)},
-        {"name": "shift of the mean score", "value": f"{100 * shift:+.1f} %".replace("-", "−")},
+        {"name": "shift of the mean score", "value": _shift(report.spec, predicted)},
         {"name": "decisions that flip", "value": _percent(predicted["flips_on"] + predicted["flips_off"])},
         {"name": "slices harmed", "value": f"{len(scan.harmed)} of {len(scan.slices)}"},
     ]
+
+
+def _shift(spec: ModelSpec, predicted: Mapping[str, Any]) -> str:
+    """In percent of the champion's mean where scores are probabilities, otherwise in units of the score."""
+    shift, before = predicted["mean_difference"], predicted["champion_mean_score"]
+    if spec.task == "regression" or not before:
+        return _signed(shift)
+    return f"{100 * shift / before:+.1f} %".replace("-", "−")
 
 
 def _table(report: Report) -> dict[str, Any]:
@@ -160,7 +167,7 @@ def _methods(effects: tuple[Effect, ...]) -> str:
 
 
 def _value(value: float) -> str:
-    return number(float(f"{value:.4g}")) if abs(value) >= 1 else f"{value:.4f}".replace("-", "−")
+    return f"{value:.4g}".replace("-", "−") if abs(value) >= 1 else f"{value:.4f}".replace("-", "−")
 
 
 def _signed(value: float) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from sluicegate.actions.comparison.effects import Effect, attempt
 from sluicegate.actions.comparison.paired import Paired
+from sluicegate.actions.holdout.chart import number
 from sluicegate.domain.spec import ModelSpec
 from sluicegate.stats import holm
 
@@ -93,6 +94,6 @@ def _quarters(numbers: NDArray[np.float64]) -> Iterator[tuple[str, NDArray[np.bo
     for place, (low, high) in enumerate(pairwise(edges)):
         last = place == edges.size - 2
         mask = (numbers >= low) & ((numbers <= high) if last else (numbers < high))
-        yield f"{low:g} to {high:g}", mask
+        yield f"{number(low)} to {number(high)}", mask
     if np.isnan(numbers).any():
         yield "(missing)", np.isnan(numbers)

@@ -66,8 +66,8 @@ def _within(y: Vector, scores: Mapping[str, Vector]) -> str:
     chart = Chart((0, far), (0, 1)).axes("absolute error", "share of rows within")
     entries = []
     for colour, who, _ in _colours(scores):
-        share = np.arange(1, y.size + 1) / y.size
-        chart.line(*_thinned(errors[who], share), colour)
+        near = errors[who][errors[who] <= far]
+        chart.line(*_thinned(near, np.arange(1, near.size + 1) / y.size), colour)
         entries.append((colour, f"{who}, MAE {errors[who].mean():.4g}"))
     return chart.legend(entries, x=chart.across(far * 0.5), y=chart.up(0.16)).svg("Share of rows within an error")
 
