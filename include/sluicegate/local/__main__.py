@@ -9,8 +9,8 @@ from sluicegate.settings import Settings
 
 def main(argv: list[str]) -> int:
     """Run one verb; an error is one sentence."""
-    settings = Settings.from_environment()
     try:
+        settings = Settings.from_environment()
         match argv:
             case ["up"]:
                 up(settings)

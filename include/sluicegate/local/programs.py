@@ -20,6 +20,18 @@ class Program:
     stop_seconds: int = 15
 
 
+RECOVERY = {
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # a failed or skipped task is told in a second, not in five
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_SEC": "5",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "15",
+    "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "10",
+}
+"""How soon Airflow notices a task or a triggerer that was killed, seconds; by default after minutes."""
+
+
 def python() -> Path:
     return Path(sys.executable)
 
@@ -101,7 +113,7 @@ def airflow_environment(settings: Settings, database: str) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        **RECOVERY,
     }
 
 

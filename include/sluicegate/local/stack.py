@@ -15,6 +15,7 @@ from typing import Any
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from sluicegate.domain.order import Order
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.local.programs import Program, environment, ports_needed, programs, supervisord_conf, tool
 from sluicegate.local.secrets import PASSWORDS, airflow_password, create_secrets, secret_file, write_private
@@ -41,14 +42,16 @@ def up(settings: Settings) -> None:
 
 
 def down(settings: Settings) -> None:
-    """Stop everything, the model servers too; returns when no process of the stack is left."""
+    """Stop everything, model servers and orders too; returns when no process of the stack is left."""
     if not running(settings):
+        _stop_orders(settings)
         _say("nothing runs")
         return
     pid = int((settings.supervisor / "supervisord.pid").read_text())
-    _supervisor(settings).stopAllProcesses(False)  # all at once; a shutdown alone stops one after the other
+    _supervisor(settings, "stopAllProcesses", False)  # all at once; a shutdown alone stops one after the other
     _wait_stopped(settings)
-    _supervisor(settings).shutdown()
+    _stop_orders(settings)
+    _supervisor(settings, "shutdown")
     for _ in range(400):
         if not _alive(pid):
             _say("down: nothing of the stack runs any more")
@@ -62,14 +65,14 @@ def status(settings: Settings) -> list[tuple[str, str, str]]:
     health = {part.name: part.health or "" for part in _parts(settings)}
     if not running(settings):
         return [(name, "STOPPED", url) for name, url in health.items()]
-    found = _supervisor(settings).getAllProcessInfo()
+    found = _supervisor(settings, "getAllProcessInfo")
     return [(str(p["name"]), _state(p, health), health.get(str(p["name"]), str(p["description"]))) for p in found]
 
 
 def running(settings: Settings) -> bool:
     """Whether the stack's supervisord answers."""
     try:
-        _supervisor(settings).getState()
+        _supervisor(settings, "getState")
     except (OSError, xmlrpc.client.Error):
         return False
     return True
@@ -140,7 +143,11 @@ def _apply_airflow_settings(settings: Settings, env: dict[str, str]) -> None:
 
 
 def _refuse_taken_ports(settings: Settings) -> None:
+    used: dict[int, str] = {}
     for what, (port, variable) in ports_needed(settings).items():
+        if port in used:
+            raise RefusedError(f"port {port} is given to {used[port]} and to {what}: set {variable} to another")
+        used[port] = what
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -162,10 +169,26 @@ def _wait_healthy(settings: Settings, parts: tuple[Program, ...]) -> None:
 
 def _wait_stopped(settings: Settings) -> None:
     for _ in range(300):
-        states = {p["statename"] for p in _supervisor(settings).getAllProcessInfo()}
+        states = {p["statename"] for p in _supervisor(settings, "getAllProcessInfo")}
         if not states & {"RUNNING", "STARTING", "STOPPING"}:
             return
         time.sleep(0.1)
+
+
+def _stop_orders(settings: Settings) -> None:
+    """Orders have a life of their own; what is stopped here is asked for again when Airflow repeats the task after `up`."""
+    from sluicegate.wiring import wire
+
+    orders, files = wire(settings).orders, settings.orders.glob("*/order.json")
+    left = [Order.from_json(file.read_text()) for file in files]
+    for _ in range(100):
+        left = [order for order in left if orders.status(order).state == "running"]
+        if not left:
+            return
+        for order in left:
+            orders.cancel(order)
+        time.sleep(0.1)
+    raise UnavailableError(f"{len(left)} orders did not end within 10 s: see {settings.orders}")
 
 
 def _answers(url: str) -> bool:
@@ -196,10 +219,11 @@ def _state(process: Any, health: dict[str, str]) -> str:
     return "HEALTHY" if state == "RUNNING" and url and _answers(url) else state
 
 
-def _supervisor(settings: Settings) -> Any:
-    """supervisord's interface; XML-RPC has no types."""
+def _supervisor(settings: Settings, method: str, *arguments: Any) -> Any:
+    """Ask supervisord; XML-RPC has no types."""
     transport = SupervisorTransport(None, None, f"unix://{settings.supervisor_socket}")
-    return xmlrpc.client.ServerProxy("http://supervisor", transport=transport).supervisor
+    with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as proxy:
+        return getattr(proxy.supervisor, method)(*arguments)
 
 
 def _alive(pid: int) -> bool:
