@@ -199,6 +199,17 @@ class TestWhatItForetells:
         assert weighted == pytest.approx(told.mean_difference)
         assert 0 < told.extra["mean_score_se"] < 0.05
 
+    def test_each_model_decides_by_the_threshold_it_was_packaged_with(self, world: LearningWorld) -> None:
+        spec = changed(slices=[])
+        name = world.keep_rows("s", toy_rows())
+        world.write(spec | {"threshold": 0.9})
+        version = world.champion(name, SIGHTED)
+        world.write(spec | {"threshold": 0.1})
+        told = Predicted(**world.compare(world.train(name), name, version)["predicted"])
+        assert told.mean_difference == 0
+        assert told.decision_rate > told.champion_decision_rate + 0.3
+        assert told.flips_on == pytest.approx(told.decision_rate - told.champion_decision_rate)
+
     def test_the_same_order_gives_the_same_result(self, world: LearningWorld, tmp_path: Path) -> None:
         other = LearningWorld(tmp_path / "other", DottedEstimators())
         assert contest(world, BLIND, SIGHTED) == contest(other, BLIND, SIGHTED)

@@ -113,6 +113,11 @@ class TestRefusedSpec:
     def test_a_hostile_model_name_is_refused(self, name: str) -> None:
         assert "lower-case" in refused("model", name)
 
+    def test_a_cluster_that_is_no_input_is_refused_with_the_inputs(self) -> None:
+        message = refused("comparison", {"cluster": "colour"})
+        assert "comparison.cluster names 'colour'" in message
+        assert "user, x" in message
+
     def test_a_slice_that_is_no_input_is_refused_with_the_inputs(self) -> None:
         message = refused("comparison", {"slices": ["colour"]})
         assert "'colour'" in message

@@ -22,6 +22,7 @@ from sluicegate.actions.holdout import pictures
 from sluicegate.actions.holdout.labelled import Labelled, load_labelled
 from sluicegate.actions.holdout.measure import measure
 from sluicegate.actions.holdout.split import TRAINING, temporal_split
+from sluicegate.domain.evidence import Predicted
 from sluicegate.domain.order import Order
 from sluicegate.domain.spec import ModelSpec
 from sluicegate.errors import RefusedError
@@ -42,6 +43,7 @@ class Entrant:
     window: Mapping[str, Any] | None
     """The training window that its package states."""
     hash: str
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def _entrant(name: str, version: str | None, package: Path, rows: list[dict[str,
     model = load_package(package)
     stated = package / TRAINING
     window = json.loads(stated.read_text()) if stated.is_file() else None
-    return Entrant(name, version, package, model.score_rows(rows), window, model.manifest.model_hash)
+    return Entrant(name, version, package, model.score_rows(rows), window, model.manifest.model_hash, model.manifest.threshold)
 
 
 def _contest(ground: Field, candidate: Entrant, champion: Entrant | None, spent: Mapping[str, float]) -> Contest:
@@ -108,7 +110,8 @@ def _contest(ground: Field, candidate: Entrant, champion: Entrant | None, spent:
     conflict = next((c for c in conflicts if c is not None), None)
     if champion is None:
         return first(ground.spec, ground.holdout.y, candidate.scores, ground.clusters, conflict)
-    pairs = Paired(ground.holdout.y, champion.scores, candidate.scores, ground.clusters, ground.holdout, ground.spec.threshold)
+    scores = (champion.scores, candidate.scores)
+    pairs = Paired(ground.holdout.y, *scores, ground.clusters, ground.holdout, candidate.threshold, champion.threshold)
     return contest(pairs, ground.spec, spent, conflict)
 
 
@@ -122,8 +125,7 @@ def _write(
     result: Contest,
 ) -> dict[str, Any]:
     spec = ground.spec
-    before = None if champion is None else champion.scores
-    foreseen = predict(candidate.scores, before, ground.clusters, threshold=spec.threshold, score_range=spec.score_range)
+    foreseen = _foreseen(ground, candidate, champion)
     numbers = _numbers(ground, candidate, champion, costs, result) | {"predicted": asdict(foreseen)}
     shown = Report(
         spec,
@@ -134,7 +136,8 @@ def _write(
         result.effects,
         result.scan,
         numbers,
-        _pictures(ground, candidate, champion, result) | {"score_shift": score_shift(foreseen, spec.score_range, spec.threshold)},
+        _pictures(ground, candidate, champion, result)
+        | {"score_shift": score_shift(foreseen, spec.score_range, candidate.threshold)},
         _identity(order, candidate, champion),
     )
     (folder / "report.html").write_text(render(shown), encoding="utf-8")
@@ -145,6 +148,17 @@ def _write(
         "predicted": asdict(foreseen),
         "report": "report.html",
     }
+
+
+def _foreseen(ground: Field, candidate: Entrant, champion: Entrant | None) -> Predicted:
+    return predict(
+        candidate.scores,
+        None if champion is None else champion.scores,
+        ground.clusters,
+        threshold=candidate.threshold,
+        champion_threshold=None if champion is None else champion.threshold,
+        score_range=ground.spec.score_range,
+    )
 
 
 def _numbers(
@@ -170,7 +184,7 @@ def _numbers(
     }
     for entrant in (candidate, champion):
         if entrant is not None:
-            metrics = measure(ground.spec.task, holdout.y, entrant.scores, ground.spec.threshold)
+            metrics = measure(ground.spec.task, holdout.y, entrant.scores, entrant.threshold)
             numbers[entrant.name] = {"metrics": metrics, "cost": costs[entrant.name], "training": entrant.window}
     return numbers
 

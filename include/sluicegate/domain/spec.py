@@ -235,11 +235,12 @@ class ModelSpec(Part):
     @model_validator(mode="after")
     def _fields_exist(self) -> "ModelSpec":
         known = {*self.data.inputs, self.data.user_id, self.data.event_time}
-        for slice_field in self.comparison.slices:
-            if slice_field not in known:
-                raise ValueError(
-                    f"comparison.slices names '{slice_field}', which is no input; inputs are {', '.join(sorted(known))}"
-                )
+        named = [("slices", name) for name in self.comparison.slices] + [
+            ("cluster", self.comparison.cluster or self.data.user_id)
+        ]
+        for key, name in named:
+            if name not in known:
+                raise ValueError(f"comparison.{key} names '{name}', which is no input; inputs are {', '.join(sorted(known))}")
         if self.score_range[0] >= self.score_range[1]:
             raise ValueError(f"score_range {list(self.score_range)} is empty: write [low, high]")
         return self

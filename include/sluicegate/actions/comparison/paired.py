@@ -23,13 +23,15 @@ class Paired:
     """Unit of each row: rows of one unit move together."""
     holdout: Labelled
     threshold: float
+    """The candidate's: its decision is positive at or above it."""
+    champion_threshold: float
 
     def __len__(self) -> int:
         return int(self.y.size)
 
     @property
     def decided_champion(self) -> NDArray[np.bool_]:
-        decided: NDArray[np.bool_] = self.champion >= self.threshold
+        decided: NDArray[np.bool_] = self.champion >= self.champion_threshold
         return decided
 
     @property

@@ -14,6 +14,7 @@ def predict(
     clusters: NDArray[np.str_],
     *,
     threshold: float,
+    champion_threshold: float | None = None,
     score_range: tuple[float, float],
 ) -> Predicted:
     """Means, rates and histograms on the holdout, with clustered standard errors in `extra`.
@@ -26,6 +27,8 @@ def predict(
         Unit of each row, shape (n,).
     threshold
         A decision is positive at or above it, in units of the score.
+    champion_threshold
+        The champion's, by default the same.
     score_range
         Range of the histogram; scores outside fall in the outer bins.
     """
@@ -34,7 +37,7 @@ def predict(
     shares = histogram(candidate, score_range)
     if champion is None:
         return Predicted(candidate.size, float(candidate.mean()), float(decided.mean()), shares, extra=extra)
-    before = champion >= threshold
+    before = champion >= (threshold if champion_threshold is None else champion_threshold)
     extra |= _errors(mean_difference_se=(candidate - champion, clusters))
     return Predicted(
         rows=candidate.size,
