@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # numpy costs a quarter of a second, and who only starts orders needs none of it
+    import numpy as np
+    from numpy.typing import NDArray
 
-Matrix = NDArray[np.float32]
-Vector = NDArray[np.float64]
+Matrix: TypeAlias = "NDArray[np.float32]"
+Vector: TypeAlias = "NDArray[np.float64]"
 
 
 @dataclass(frozen=True)
