@@ -1,0 +1,140 @@
+"""One prediction, from body to answer: check, features, score, count, log. No sockets here."""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from sluicegate.domain.route import bucket
+from sluicegate.errors import PackageError, RequestError, SluicegateError
+from sluicegate.serving.counters import Counters
+from sluicegate.serving.package import Model
+from sluicegate.serving.prediction_log import PredictionLog
+from sluicegate.serving.schema import Body, Schema, parse, refusal
+
+ROLES = ("answer", "mirror")
+OLDEST_START_S = 60.0
+"""A gateway's start time further back than this, or in the future, is not believed."""
+_SHADOW = b"-shadow"
+"""What Envoy appends to the host of a mirrored request."""
+Headers = Mapping[bytes, bytes]
+"""Lower-case header names -> values."""
+Complain = Callable[[str], None]
+_bucket = lru_cache(maxsize=65_536)(bucket)
+
+
+class Service:
+    """Answers prediction requests of one version and counts what it did. Used from one thread.
+
+    Parameters
+    ----------
+    complain : called with a sentence for every request that the model fails to answer.
+    """
+
+    def __init__(self, model: Model, version: str, log: PredictionLog, complain: Complain) -> None:
+        manifest = model.manifest
+        self.model, self.version, self.log = model, version, log
+        self.started_at = time.time()
+        self.counters = {role: Counters(self.started_at, manifest.slow_bounds_ms, manifest.score_range) for role in ROLES}
+        self.refused: dict[int, int] = {}
+        """Status -> requests that were refused; they are not the model's."""
+        self._complain = complain
+        self._schema = Schema(manifest)
+        self._visible = self._schema.visible
+        self._score, self._decide = model.score_row, model.decide
+        self._id, self._time, self._user = manifest.request_id, manifest.event_time, manifest.user_id
+        self._label = {"model": manifest.model, "version": version}
+
+    def predict(self, body: bytes, headers: Headers, received_at: float) -> tuple[int, bytes]:
+        """Status and JSON of the answer to one request received at `received_at` (seconds since the epoch)."""
+        try:
+            row, user = self._checked(body, headers)
+        except RequestError as e:
+            return self.refuse(400 if e.field is None else 422, str(e), e.field)
+        role = "mirror" if _SHADOW in headers.get(b"host", b"") else "answer"
+        begun = _begun(headers.get(b"x-sluicegate-start"), received_at)
+        try:
+            score = self._score(self._visible(row))
+        except Exception as e:  # whatever a user's features.py does, the server answers and goes on
+            return self._failed(row, user, role, begun, e)
+        return self._scored(row, user, role, received_at, begun, score)
+
+    def refuse(self, status: int, message: str, field: str | None = None) -> tuple[int, bytes]:
+        """The answer to a wrong request; counted by status, not as the model's."""
+        self.refused[status] = self.refused.get(status, 0) + 1
+        return status, orjson.dumps({"error": message, "field": field})
+
+    def check(self) -> None:
+        """Deep health: the golden rows, as JSON through the same checks as requests, score as in training; else PackageError."""
+
+        def prepare(row: Mapping[str, Any]) -> Body:
+            try:
+                return self._schema.visible(self._checked(orjson.dumps(row), {})[0])
+            except RequestError as e:
+                raise PackageError(f"a golden row would be refused as a request: {e}") from e
+
+        self.model.check_golden(prepare)
+
+    def evidence(self) -> bytes:
+        """JSON of the counters of both roles."""
+        return orjson.dumps({**self._label, **{role: counters.to_dict() for role, counters in self.counters.items()}})
+
+    def _checked(self, body: bytes, headers: Headers) -> tuple[Body, str]:
+        row = parse(body)
+        row[self._id] = self._name(row.get(self._id), self._id, headers.get(b"x-request-id")) or str(uuid.uuid4())
+        user = self._name(row.get(self._user), self._user, headers.get(b"x-user-id"))
+        if not user:
+            raise refusal(self._user, None, "the id of the user, a string")
+        row[self._user] = user
+        self._schema.check(row)
+        return row, user
+
+    def _name(self, value: Any, field: str, header: bytes | None) -> str:
+        """A string that names something; from the header when the body does not say."""
+        if type(value) is str and value:
+            return value
+        if type(value) is int:
+            return str(value)
+        if value is None or value == "":
+            return header.decode("latin-1") if header else ""
+        raise refusal(field, value, "a string")
+
+    def _scored(self, row: Body, user: str, role: str, received_at: float, begun: float, score: float) -> tuple[int, bytes]:
+        decision = self._decide(score)
+        answer = {**self._label, "request_id": row[self._id], "score": score, "decision": decision}
+        content = orjson.dumps(answer)
+        latency = time.time() - begun
+        self.counters[role].scored(_bucket(user), score, decision, latency)
+        self.log.append(
+            orjson.dumps(
+                {
+                    **answer,
+                    "event_time": row[self._time],
+                    "received_at": received_at,
+                    "role": role,
+                    "user": user,
+                    "latency_us": int(1e6 * latency),
+                    "inputs": row,
+                },
+                option=orjson.OPT_APPEND_NEWLINE,
+            )
+        )
+        return 200, content
+
+    def _failed(self, row: Body, user: str, role: str, begun: float, error: Exception) -> tuple[int, bytes]:
+        self.counters[role].failed(_bucket(user), max(0.0, time.time() - begun))
+        message = f"{error}" if isinstance(error, SluicegateError) else f"the model failed: {type(error).__name__}: {error}"
+        self._complain(message)
+        answer = {**self._label, "request_id": row[self._id], "error": message}
+        return 500, orjson.dumps(answer)
+
+
+def _begun(start: bytes | None, received_at: float) -> float:
+    """When the gateway took the request in (epoch microseconds), if that can be believed; else when we received it."""
+    if start is None or not start.isdigit():
+        return received_at
+    begun = int(start) / 1e6
+    return begun if 0.0 <= received_at - begun <= OLDEST_START_S else received_at
