@@ -40,7 +40,7 @@ def stage_group(spec, index, revert):
     with TaskGroup(stage.name, tooltip=f"Stage {index}: {what}, at least {stage.bake:g} s"):
         enter = ReleaseOperator(task_id="enter", model=spec.model, verb="enter_stage", index=index, execution_timeout=SOON)
         gate = GateSensor(task_id="gate", model=spec.model, index=index, **wait)
-    enter >> gate >> Label("harm, or no verdict") >> revert
+    enter >> gate >> Label("harm") >> revert
     return enter, gate
 
 

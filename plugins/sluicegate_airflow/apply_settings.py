@@ -1,4 +1,6 @@
-"""airflow_settings.yaml → a running Airflow, over its public REST API: `python -m sluicegate_airflow.apply_settings FILE --url …`.
+"""airflow_settings.yaml → a running Airflow, over its public REST API.
+
+    python -m sluicegate_airflow.apply_settings FILE --url URL --passwords FILE
 
 Imports no Airflow, so that it costs nothing at start. Applying again changes nothing; what is not in the file is left alone.
 """

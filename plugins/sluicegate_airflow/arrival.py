@@ -4,19 +4,21 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
-from sluicegate.settings import Settings
+from sluicegate.ports import Ports
+from sluicegate.wiring import wire
 
 AGAIN_AFTER = 600.0
 """Seconds after which a file that nobody has taken is told again: an event may get lost, a file may not."""
 
 Seen = dict[str, tuple[int, int]]
 """name → (size, modification time in ns)"""
+File = tuple[str, int, int]
 
 
 class LandingTrigger(BaseEventTrigger):
@@ -26,7 +28,7 @@ class LandingTrigger(BaseEventTrigger):
     ----------
     model : str
     every : float
-        Seconds between two looks. A file counts as whole when two looks see the same size and time.
+        Seconds between two looks. A file is whole when two looks see the same size and time and nobody writes it any more.
     """
 
     def __init__(self, model: str, every: float = 1.0) -> None:
@@ -37,19 +39,25 @@ class LandingTrigger(BaseEventTrigger):
         return f"{type(self).__module__}.{type(self).__qualname__}", {"model": self.model, "every": self.every}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        folder = Settings.from_environment().landing / self.model
+        ports = await asyncio.to_thread(wire)
         before: Seen = {}
-        told: dict[tuple[str, int, int], float] = {}
+        told: dict[File, float] = {}
         while True:
-            now = await asyncio.to_thread(look, folder)
-            whole = {(name, *mark) for name, mark in now.items() if before.get(name) == mark}
+            now = await asyncio.to_thread(look, ports.settings.landing / self.model)
+            still = {(name, *mark) for name, mark in now.items() if before.get(name) == mark}
             told = {file: at for file, at in told.items() if file[0] in now}
-            fresh = sorted(f for f in whole if time.monotonic() - told.get(f, -AGAIN_AFTER) >= AGAIN_AFTER)
-            if fresh:
-                told |= dict.fromkeys(fresh, time.monotonic())
-                yield TriggerEvent({"model": self.model, "files": [f[0] for f in fresh]})
+            fresh = {file for file in still if time.monotonic() - told.get(file, -AGAIN_AFTER) >= AGAIN_AFTER}
+            whole = await asyncio.to_thread(self._whole, ports, fresh) if fresh else []
+            if whole:
+                told |= dict.fromkeys(whole, time.monotonic())
+                yield TriggerEvent({"model": self.model, "files": [name for name, *_ in whole]})
             before = now
             await asyncio.sleep(self.every)
+
+    def _whole(self, ports: Ports, files: Iterable[File]) -> list[File]:
+        """Those that ingest would take now: asked only when there is something new, because the answer reads every byte."""
+        waiting = {arrival.name for arrival in ports.landing.waiting(self.model)}
+        return sorted(f for f in files if f[0] in waiting or not f[0].isprintable())
 
 
 def look(folder: Path) -> Seen:

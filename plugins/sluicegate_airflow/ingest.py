@@ -20,16 +20,21 @@ Batch = dict[str, str]
 
 @task
 def land(model: str, only: str | None = None) -> list[Batch]:
-    """Take every waiting file to its immutable place, oldest first; nothing waiting ends the run at once."""
+    """Take every waiting file to its immutable place, oldest first; with nothing to do the run ends at once.
+
+    What an earlier run took and did not commit, because it was killed or failed, is done again.
+    """
     with told():
-        landing = wire().landing
-        arrivals = [a for a in landing.waiting(model) if fnmatch.fnmatch(a.name, only or "*")]
-        for arrival in arrivals:
-            log.info("took %s (%d bytes) as batch %s: %s", arrival.name, arrival.size, arrival.batch_id, landing.take(arrival))
-    if not arrivals:
-        raise AirflowSkipException(f"nothing is waiting in landing/{model}")
-    unique = {a.batch_id: {"batch_id": a.batch_id, "name": a.name} for a in arrivals}
-    return list(unique.values())
+        ports = wire()
+        for arrival in ports.landing.waiting(model):
+            if fnmatch.fnmatch(arrival.name, only or "*"):
+                place = ports.landing.take(arrival)
+                log.info("took %s (%d bytes) as batch %s: %s", arrival.name, arrival.size, arrival.batch_id, place)
+        committed = {report["batch_id"] for report in ports.dataset.batches(model)}
+        todo = [{"batch_id": a.batch_id, "name": a.name} for a in ports.landing.taken(model) if a.batch_id not in committed]
+    if not todo:
+        raise AirflowSkipException(f"nothing new is waiting in landing/{model}")
+    return todo
 
 
 @task
