@@ -64,7 +64,7 @@ def commit(model: str, checked: Mapping[str, Any]) -> dict[str, Any]:
 @task(trigger_rule=TriggerRule.ALL_DONE)
 def publish(asset: Asset, committed: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Tell retrain once for all batches of this run, also when one of them failed; tell nothing when nothing is new."""
-    new = [c for c in committed or () if c["new"] and not c["blocked"] and c["rows"]["accepted"]]
+    new = [c for c in _each(committed) if c["new"] and not c["blocked"] and c["rows"]["accepted"]]
     if not new:
         raise AirflowSkipException("no new rows were accepted: retrain has nothing to do")
     return tell(asset, {"batches": [c["batch_id"] for c in new], "rows": sum(c["rows"]["accepted"] for c in new)})
@@ -73,13 +73,18 @@ def publish(asset: Asset, committed: Iterable[Mapping[str, Any]]) -> dict[str, A
 @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
 def account(committed: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Add up: rows in = accepted + quarantined + duplicates. Fails the run when a batch could not be committed."""
-    batches = list(committed)
+    batches = _each(committed)
     total = {name: sum(int(c["rows"][name]) for c in batches) for name in COUNTS}
     log.info("%d batches: %s", len(batches), total)
     with told():
         if total["in"] != total["accepted"] + total["quarantined"] + total["duplicate"]:
             raise RefusedError(f"rows do not add up: {total}: a row was lost or counted twice")
     return total
+
+
+def _each(committed: Mapping[str, Any] | Iterable[Mapping[str, Any]] | None) -> list[Mapping[str, Any]]:
+    """What every batch of the mapped group returned: Airflow hands over a group of one as its only value, not as a list."""
+    return [committed] if isinstance(committed, Mapping) else list(committed or ())
 
 
 def _counts(checked: Mapping[str, Any]) -> str:
