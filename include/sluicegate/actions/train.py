@@ -80,17 +80,8 @@ def run_train(order: Order, ports: Ports, folder: Path) -> dict[str, Any]:
         The two files, the rows, or the export are wrong; nothing is committed.
     """
     recipe = _recipe(order, ports)
-    with _timed("load"):
-        rows = load_labelled(ports.dataset.snapshot(order.model, order.need("snapshot_id")), recipe.spec)
-        split = temporal_split(rows, recipe.spec.training)
-        _refuse_one_class(recipe.spec, rows.y[split.train])
-    with _timed("features"):
-        prepared = _prepare(recipe, rows, split)
-    with _timed("fit"):
-        training = recipe.spec.training
-        estimator = ports.estimators.make(training.estimator, training.params, task=recipe.spec.task, seed=recipe.seed)
-        fitted = estimator.fit(prepared.train, rows.y[split.train], prepared.names)
-        _tell_device(fitted)
+    prepared = _prepare(recipe, ports.dataset.snapshot(order.model, order.need("snapshot_id")))
+    params, fitted = _fit(recipe, ports, prepared)
     with _timed("package"):
         model = _package(order, recipe, prepared, fitted, folder / "package")
     with _timed("measure"):
@@ -100,12 +91,12 @@ def run_train(order: Order, ports: Ports, folder: Path) -> dict[str, Any]:
         "model_hash": model.manifest.model_hash,
         "snapshot_id": order.need("snapshot_id"),
         "code_digest": recipe.code_digest,
-        "estimator": training.estimator,
-        "params": _plain(estimator.params),
+        "estimator": recipe.spec.training.estimator,
+        "params": _plain(params),
         "seed": recipe.seed,
         "device": asdict(fitted.device),
         "features": list(prepared.names),
-        "split": split.window.to_dict(),
+        "split": prepared.split.window.to_dict(),
         **measured,
         "package": "package",
     }
@@ -137,12 +128,28 @@ def _refuse_one_class(spec: ModelSpec, y: NDArray[np.float64]) -> None:
         raise RefusedError(f"all {y.size} training rows have label {y[0]:g}{rule}: one class only, there is nothing to learn")
 
 
-def _prepare(recipe: Recipe, rows: Labelled, split: Split) -> Prepared:
+def _prepare(recipe: Recipe, snapshot: Path) -> Prepared:
     """Features of training and holdout rows in one pass in order of time, as a server would have met them."""
-    used = split.train | split.holdout
-    source, field = recipe.features_source, recipe.spec.data.request_id
-    names, matrix = feature_matrix(source.read_bytes(), source, rows.rows(used), field)
+    with _timed("load"):
+        rows = load_labelled(snapshot, recipe.spec)
+        split = temporal_split(rows, recipe.spec.training)
+        _refuse_one_class(recipe.spec, rows.y[split.train])
+    with _timed("features"):
+        used = split.train | split.holdout
+        source, field = recipe.features_source, recipe.spec.data.request_id
+        names, matrix = feature_matrix(source.read_bytes(), source, rows.rows(used), field)
     return Prepared(rows, split, names, matrix[split.train[used]], matrix[split.holdout[used]])
+
+
+def _fit(recipe: Recipe, ports: Ports, prepared: Prepared) -> tuple[Mapping[str, Any], Fitted]:
+    """The parameters and what was learned with them."""
+    with _timed("fit"):
+        training = recipe.spec.training
+        estimator = ports.estimators.make(training.estimator, training.params, task=recipe.spec.task, seed=recipe.seed)
+        fitted = estimator.fit(prepared.train, prepared.rows.y[prepared.split.train], prepared.names)
+    if fitted.device.message:
+        log.warning(fitted.device.message)
+    return estimator.params, fitted
 
 
 def _package(order: Order, recipe: Recipe, prepared: Prepared, fitted: Fitted, folder: Path) -> Model:
@@ -182,11 +189,6 @@ def _measure(recipe: Recipe, prepared: Prepared, fitted: Fitted, model: Model, p
     for name, svg in drawn.items():
         (plots / f"{name}.svg").write_text(svg, encoding="utf-8")
     return {"metrics": dict(measure(spec.task, y, scores, spec.threshold)), "agreement": agreed.to_dict()}
-
-
-def _tell_device(fitted: Fitted) -> None:
-    if fitted.device.message:
-        log.warning(fitted.device.message)
 
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,15 @@
 """What the candidate will do once it serves, as far as the holdout can tell: the online judge tests what it sees against this."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.domain.evidence import SCORE_BINS, Predicted
 
 Vector = NDArray[np.float64]
+Decided = NDArray[np.bool_]
 
 
 def predict(
@@ -33,28 +37,35 @@ def predict(
         Range of the histogram; scores outside fall in the outer bins.
     """
     decided = candidate >= threshold
-    extra = _errors(mean_score_se=(candidate, clusters), decision_rate_se=(decided.astype(np.float64), clusters))
-    shares = histogram(candidate, score_range)
-    if champion is None:
-        return Predicted(candidate.size, float(candidate.mean()), float(decided.mean()), shares, extra=extra)
-    before = champion >= (threshold if champion_threshold is None else champion_threshold)
-    extra |= _errors(mean_difference_se=(candidate - champion, clusters))
-    return Predicted(
-        rows=candidate.size,
-        mean_score=float(candidate.mean()),
-        decision_rate=float(decided.mean()),
-        histogram=shares,
-        champion_mean_score=float(champion.mean()),
-        champion_decision_rate=float(before.mean()),
-        champion_histogram=histogram(champion, score_range),
-        mean_difference=float((candidate - champion).mean()),
-        flips_on=float((decided & ~before).mean()),
-        flips_off=float((~decided & before).mean()),
-        difference_by_champion_bin=_by_bin(candidate - champion, champion, score_range),
-        decision_difference_by_champion_bin=_by_bin(decided.astype(np.float64) - before, champion, score_range),
-        joint_histogram=_joint(champion, candidate, score_range),
-        extra=extra,
+    alone = Predicted(
+        candidate.size,
+        float(candidate.mean()),
+        float(decided.mean()),
+        histogram(candidate, score_range),
+        extra=_errors(mean_score_se=(candidate, clusters), decision_rate_se=(decided.astype(np.float64), clusters)),
     )
+    if champion is None:
+        return alone
+    before = champion >= (threshold if champion_threshold is None else champion_threshold)
+    both = _beside(candidate, champion, decided, before, score_range)
+    return replace(alone, **both, extra={**alone.extra, **_errors(mean_difference_se=(candidate - champion, clusters))})
+
+
+def _beside(
+    candidate: Vector, champion: Vector, decided: Decided, before: Decided, score_range: tuple[float, float]
+) -> dict[str, Any]:
+    """What needs both models' scores."""
+    return {
+        "champion_mean_score": float(champion.mean()),
+        "champion_decision_rate": float(before.mean()),
+        "champion_histogram": histogram(champion, score_range),
+        "mean_difference": float((candidate - champion).mean()),
+        "flips_on": float((decided & ~before).mean()),
+        "flips_off": float((~decided & before).mean()),
+        "difference_by_champion_bin": _by_bin(candidate - champion, champion, score_range),
+        "decision_difference_by_champion_bin": _by_bin(decided.astype(np.float64) - before, champion, score_range),
+        "joint_histogram": _joint(champion, candidate, score_range),
+    }
 
 
 def histogram(scores: Vector, score_range: tuple[float, float]) -> tuple[float, ...]:

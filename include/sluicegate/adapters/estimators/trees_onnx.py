@@ -36,26 +36,9 @@ def trees_to_onnx(learner: Mapping[str, Any]) -> bytes:
         Model with input `x` float32 [rows, features] and output `score` float32 [rows].
     """
     width = int(learner["learner_model_param"]["num_feature"])
-    operator, inverse = LINKS.get(learner["objective"]["name"], ("Identity", lambda value: value))
-    base = float(str(learner["learner_model_param"]["base_score"]).strip("[]"))
     axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
-    nodes = [
-        helper.make_node(
-            "TreeEnsembleRegressor",
-            ["x"],
-            ["margin"],
-            domain="ai.onnx.ml",
-            n_targets=1,
-            aggregate_function="SUM",
-            post_transform="NONE",
-            base_values=[inverse(base)],
-            **_ensemble(learner["gradient_booster"]["model"]["trees"]),
-        ),
-        helper.make_node(operator, ["margin"], ["column"]),
-        helper.make_node("Squeeze", ["column", "axes"], ["score"]),
-    ]
     graph = helper.make_graph(
-        nodes,
+        _nodes(learner),
         "boosted_trees",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, width])],
         [helper.make_tensor_value_info("score", TensorProto.FLOAT, [None])],
@@ -66,6 +49,24 @@ def trees_to_onnx(learner: Mapping[str, Any]) -> bytes:
     checker.check_model(model)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
+
+
+def _nodes(learner: Mapping[str, Any]) -> list[Any]:
+    """Sum of the trees, link function, and the column turned to a vector."""
+    operator, inverse = LINKS.get(learner["objective"]["name"], ("Identity", lambda value: value))
+    base = float(str(learner["learner_model_param"]["base_score"]).strip("[]"))
+    trees = helper.make_node(
+        "TreeEnsembleRegressor",
+        ["x"],
+        ["margin"],
+        domain="ai.onnx.ml",
+        n_targets=1,
+        aggregate_function="SUM",
+        post_transform="NONE",
+        base_values=[inverse(base)],
+        **_ensemble(learner["gradient_booster"]["model"]["trees"]),
+    )
+    return [trees, helper.make_node(operator, ["margin"], ["column"]), helper.make_node("Squeeze", ["column", "axes"], ["score"])]
 
 
 def _ensemble(trees: list[Mapping[str, Any]]) -> dict[str, Any]:
