@@ -59,18 +59,8 @@ class Prepared:
 def run_train(order: Order, ports: Ports, folder: Path) -> dict[str, Any]:
     """Train, export, check and measure.
 
-    Parameters
-    ----------
-    order
-        Inputs `snapshot_id`, `spec_digest`, `features_digest` (SHA-256[:32] of the two files), `seed`.
-    folder
-        Receives package/ and plots/.
-
-    Returns
-    -------
-    dict
-        train_key, model_hash, snapshot_id, code_digest, estimator, params, seed, device, features, split, metrics, agreement,
-        package (folder inside the result).
+    The order's inputs are `snapshot_id`, `spec_digest` and `features_digest` (SHA-256[:32] of the two files), and `seed`; the
+    folder receives package/ and plots/. The result names everything that the model can be traced to, its split and its metrics.
 
     Raises
     ------
