@@ -20,21 +20,16 @@ Batch = dict[str, str]
 
 @task
 def land(model: str, only: str | None = None) -> list[Batch]:
-    """Take every waiting file to its immutable place, oldest first; with nothing to do the run ends at once.
+    """Take what landed and name every batch that is not committed yet; with nothing to do the run ends at once."""
+    from sluicegate.actions.land import land as take  # brings pyarrow: not while parsing
 
-    What an earlier run took and did not commit, because it was killed or failed, is done again.
-    """
     with told():
-        ports = wire()
-        for arrival in ports.landing.waiting(model):
-            if fnmatch.fnmatch(arrival.name, only or "*"):
-                place = ports.landing.take(arrival)
-                log.info("took %s (%d bytes) as batch %s: %s", arrival.name, arrival.size, arrival.batch_id, place)
-        committed = {report["batch_id"] for report in ports.dataset.batches(model)}
-        todo = [{"batch_id": a.batch_id, "name": a.name} for a in ports.landing.taken(model) if a.batch_id not in committed]
-    if not todo:
+        batches = [b for b in take(model, wire()) if fnmatch.fnmatch(b["name"], only or "*")]
+    if not batches:
         raise AirflowSkipException(f"nothing new is waiting in landing/{model}")
-    return todo
+    for batch in batches:
+        log.info("batch %s is %s", batch["batch_id"], batch["name"])
+    return batches
 
 
 @task
@@ -51,12 +46,14 @@ def quarantine(checked: Mapping[str, Any]) -> Mapping[str, int]:
 @task
 def commit(model: str, checked: Mapping[str, Any]) -> dict[str, Any]:
     """Publish the checked batch; a batch that was committed before, by whichever run, is not new."""
+    from sluicegate.actions.land import commit as publish_batch
+
     with told():
         ports = wire()
         folder = ports.results.find(checked["key"])
         if folder is None:
             raise RefusedError(f"batch {checked['batch_id']} has no checked result {checked['key']}: clear its task 'validate'")
-        new = ports.dataset.commit(model, checked["batch_id"], folder)
+        new = publish_batch(model, checked["batch_id"], folder, ports)
     log.info("batch %s %s: %s", checked["batch_id"], "committed" if new else "was committed before", _counts(checked))
     return {"batch_id": checked["batch_id"], "new": new, "blocked": bool(checked.get("blocked")), "rows": checked["rows"]}
 

@@ -1,48 +1,61 @@
-"""The light tasks of ingest and retrain, over small stand-ins of landing and dataset."""
+"""The light tasks of ingest and retrain, over real folders."""
 
+import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from sluicegate.adapters.folder_dataset import FolderDataset
+from sluicegate.adapters.folder_landing import FolderLanding
+from sluicegate.adapters.folder_results import FolderResults
 from sluicegate.domain.order import Order
 from sluicegate.domain.rollout import Kind
-from sluicegate.ports.landing import Arrival
+from sluicegate.settings import Settings
 from sluicegate.testing.clock import VirtualClock
 from sluicegate.testing.journal import MemoryJournal
 from sluicegate_airflow import ingest, retrain
 from sluicegate_airflow.inputs import INPUTS
 
 
-class OneFolder:
-    """A landing area with the given files and a dataset that remembers what was committed."""
+class World:
+    """Real folders under `home`: landing, dataset and results of the local profile."""
 
-    def __init__(self, *names: str) -> None:
-        self.files = [Arrival("toy", f"id-{n}", n, 1, 0.0) for n in names]
-        self.gone: list[str] = []
-        self.committed: set[str] = set()
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings(home=home)
+        self.landing = FolderLanding(self.settings)
+        self.dataset = FolderDataset(self.settings)
+        self.results = FolderResults(self.settings)
 
-    def waiting(self, model: str) -> list[Arrival]:
-        return [a for a in self.files if a.batch_id not in self.gone]
+    def drop(self, name: str) -> None:
+        source = self.settings.home / name
+        source.write_text(f"request_id\n{name}\n")
+        self.landing.drop("toy", name, source)
 
-    def take(self, arrival: Arrival) -> Path:
-        self.gone.append(arrival.batch_id)
-        return Path(arrival.batch_id)
+    def check(self, batch: dict[str, str]) -> dict[str, object]:
+        """What the order `validate` commits: one accepted row, and what its task returns."""
+        folder = self.settings.home / f"work-{batch['batch_id']}"
+        if folder.exists():
+            shutil.rmtree(folder)  # published files share their bytes with it
+        folder.mkdir()
+        rows = {"in": 1, "accepted": 1, "quarantined": 0, "duplicate": 0}
+        report = {"batch_id": batch["batch_id"], "rows": rows}
+        (folder / "report.json").write_text(json.dumps(report))
+        pq.write_table(pa.table({"request_id": ["a"]}), folder / "accepted.parquet")
+        pq.write_table(pa.table({"request_id": pa.array([], pa.string())}), folder / "quarantined.parquet")
+        self.results.commit(f"key-{batch['batch_id']}", folder)
+        return {"key": f"key-{batch['batch_id']}", "reasons": {}, "blocked": False, **report}
 
-    def taken(self, model: str) -> list[Arrival]:
-        return [a for a in self.files if a.batch_id in self.gone]
 
-    def batches(self, model: str) -> list[dict]:
-        return [{"batch_id": b} for b in self.committed]
-
-    def commit(self, model: str, batch_id: str, folder: Path) -> bool:
-        new = batch_id not in self.committed
-        self.committed.add(batch_id)
-        return new
-
-    def find(self, key: str) -> Path | None:
-        return Path(key) if key == "checked" else None
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    place = World(tmp_path)
+    monkeypatch.setattr(ingest, "wire", lambda: place)
+    return place
 
 
 @pytest.fixture
@@ -54,51 +67,44 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     return events
 
 
-def world(monkeypatch: pytest.MonkeyPatch, *names: str) -> OneFolder:
-    place = OneFolder(*names)
-    monkeypatch.setattr(ingest, "wire", lambda: SimpleNamespace(landing=place, dataset=place, results=place))
-    return place
-
-
 def checked(rows: tuple[int, int, int, int] = (10, 8, 1, 1), **more: object) -> dict:
     counts = dict(zip(("in", "accepted", "quarantined", "duplicate"), rows, strict=True))
     return {"key": "checked", "batch_id": "b1", "rows": counts, "reasons": {"absurd": 1}, "blocked": False, **more}
 
 
 class TestIngest:
-    def test_every_waiting_file_is_taken_and_a_second_run_finds_nothing(self, monkeypatch) -> None:
-        place = world(monkeypatch, "a.csv", "b.csv")
+    def test_every_waiting_file_is_taken_and_a_run_after_the_commit_finds_nothing(self, world) -> None:
+        for name in ("a.csv", "b.csv"):
+            world.drop(name)
         landed = ingest.land.function("toy")
-        assert [b["name"] for b in landed] == ["a.csv", "b.csv"]
-        assert place.gone == ["id-a.csv", "id-b.csv"]
-        place.committed = set(place.gone)
+        assert sorted(b["name"] for b in landed) == ["a.csv", "b.csv"]
+        for batch in landed:
+            ingest.commit.function("toy", world.check(batch))
         with pytest.raises(AirflowSkipException, match="nothing new is waiting"):
             ingest.land.function("toy")
 
-    def test_a_file_that_a_killed_run_took_is_done_by_the_next_one(self, monkeypatch) -> None:
-        place = world(monkeypatch, "a.csv")
+    def test_a_file_that_a_killed_run_took_is_done_by_the_next_one(self, world) -> None:
+        world.drop("a.csv")
         assert ingest.land.function("toy") == ingest.land.function("toy")
-        assert place.gone == ["id-a.csv"]
 
-    def test_only_matching_files_are_taken_when_a_person_says_so(self, monkeypatch) -> None:
-        world(monkeypatch, "labels-2013-01.csv", "labels-2014-01.csv")
+    def test_only_matching_files_are_done_when_a_person_says_so(self, world) -> None:
+        for name in ("labels-2013-01.csv", "labels-2014-01.csv"):
+            world.drop(name)
         assert [b["name"] for b in ingest.land.function("toy", "*2013*")] == ["labels-2013-01.csv"]
 
-    def test_a_batch_that_was_committed_before_is_not_new(self, monkeypatch) -> None:
-        world(monkeypatch)
-        assert [ingest.commit.function("toy", checked())["new"] for _ in range(2)] == [True, False]
+    def test_a_batch_that_another_run_committed_is_not_new(self, world) -> None:
+        world.drop("a.csv")
+        (batch,) = ingest.land.function("toy")
+        assert [ingest.commit.function("toy", world.check(batch))["new"] for _ in range(2)] == [True, False]
 
-    def test_a_batch_without_a_checked_result_is_refused(self, monkeypatch) -> None:
-        world(monkeypatch)
+    def test_a_batch_without_a_checked_result_is_refused(self, world) -> None:
         with pytest.raises(AirflowFailException, match="no checked result"):
             ingest.commit.function("toy", checked(key="lost"))
 
-    def test_retrain_is_told_once_about_the_new_batches_only(self, monkeypatch, told) -> None:
-        world(monkeypatch)
-        new, old = (ingest.commit.function("toy", checked()) for _ in range(2))
-        blocked = new | {"blocked": True}
-        empty = new | {"rows": checked((3, 0, 3, 0))["rows"]}
-        ingest.publish.function("asset", [old, new, blocked, empty])
+    def test_retrain_is_told_once_about_the_new_batches_only(self, told) -> None:
+        new = {"batch_id": "b1", "new": True, "blocked": False, "rows": checked()["rows"]}
+        others = [new | {"new": False}, new | {"blocked": True}, new | {"rows": checked((3, 0, 3, 0))["rows"]}]
+        ingest.publish.function("asset", [*others, new])
         assert told == [{"batches": ["b1"], "rows": 8}]
 
     @pytest.mark.parametrize("committed", [None, []])
