@@ -80,6 +80,7 @@ def environment(settings: Settings, database: str = "") -> dict[str, str]:
         "PATH": f"{python().parent}:/usr/local/bin:/usr/bin:/bin",
         "MLFLOW_TRACKING_URI": settings.mlflow,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nobody here asks for anything
         "PYTHONUNBUFFERED": "1",
     }
 
