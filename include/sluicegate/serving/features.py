@@ -44,7 +44,7 @@ class Features:
             features.py raised, or returned other keys than the model knows, no number, or infinity; names row and feature.
         """
         try:
-            values = self._function(row)
+            values = self._function(dict(row))  # its own copy: what it does to the row stays with it
         except Exception as e:
             raise SpecError(f"features.py fails on row {self._row(row)}: {type(e).__name__}: {e}") from e
         try:

@@ -4,7 +4,6 @@ with the types that training saw: numbers as floats, times as UTC text with Z, a
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from math import inf
 from typing import Any
 
 import orjson
@@ -14,6 +13,8 @@ from sluicegate.serving.manifest import Manifest
 
 Body = dict[str, Any]
 _NONE = type(None)
+LARGEST = 3.4028234663852886e38
+"""Largest float32: a number beyond it could not reach the model, whatever features.py makes of it."""
 
 
 def parse(body: bytes) -> Body:
@@ -62,9 +63,9 @@ class Schema:
                 row[name] = _utc(name, value)
 
     def visible(self, row: Body) -> Body:
-        """A copy of a checked row as features.py sees it: absent optional fields as None, nothing that the spec does not name."""
+        """A checked row as features.py sees it: absent optional fields as None, nothing that the spec does not name."""
         if row.keys() == self._known:
-            return row.copy()
+            return row
         return {name: row.get(name) for name in self._known}
 
     def _compile(self, name: str, field: Mapping[str, Any]) -> None:
@@ -75,7 +76,7 @@ class Schema:
         elif kind in ("number", "integer"):
             kinds = (float, int, *nothing) if kind == "number" else (int, *nothing)
             low, high = field["min"], field["max"]
-            self._numbers.append((name, kinds, -inf if low is None else low, inf if high is None else high))
+            self._numbers.append((name, kinds, -LARGEST if low is None else low, LARGEST if high is None else high))
         else:
             values = None if field["values"] is None else frozenset(field["values"])
             self._strings.append((name, (bool if kind == "boolean" else str, *nothing), values))
@@ -83,8 +84,8 @@ class Schema:
     def _mended(self, name: str, value: Any) -> int:
         """A whole number written as 5.0 is the integer 5; everything else is refused."""
         field = self._inputs[name]
-        low = -inf if field["min"] is None else field["min"]
-        high = inf if field["max"] is None else field["max"]
+        low = -LARGEST if field["min"] is None else field["min"]
+        high = LARGEST if field["max"] is None else field["max"]
         if field["type"] == "integer" and type(value) is float and value.is_integer() and low <= value <= high:
             return int(value)
         raise self._refusal(name, value)
