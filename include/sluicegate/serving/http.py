@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:  # answered as HTTP/1.1; what follows may be another protocol
             self._end()
         except httptools.HttpParserError as e:
-            self._refuse(400, f"the request is not HTTP/1.1 ({e}): send POST /models/<model>/predict")
+            self._refuse(400, f"the request is not HTTP ({e}): send POST /models/<model>/predict")
 
     def close(self) -> None:
         """Close after what is written has been sent."""
