@@ -34,7 +34,7 @@ def labelled_before(table: pa.Table, dataset: Dataset, model: str) -> Mask:
     ids = table["request_id"].combine_chunks()
     for folder in _overlapping(table, dataset, model):
         known = pq.read_table(folder / "accepted.parquet", columns=["request_id"])["request_id"]
-        seen |= pc.is_in(ids, value_set=known.combine_chunks()).to_numpy(zero_copy_only=False)
+        seen = seen | pc.is_in(ids, value_set=known.combine_chunks()).to_numpy(zero_copy_only=False)
     return seen
 
 
