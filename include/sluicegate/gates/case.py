@@ -9,11 +9,12 @@ import numpy as np
 
 from sluicegate.domain.evidence import Predicted, Reading
 from sluicegate.domain.spec import Release, StageSpec
-from sluicegate.gates import contrast, failures, latency, looks, shock
+from sluicegate.gates import blocks, contrast, failures, latency, looks, shock
+from sluicegate.gates.blocks import Blocks
 from sluicegate.gates.contrast import Contrast
 from sluicegate.gates.failures import Failures
 from sluicegate.gates.latency import Latency
-from sluicegate.gates.looks import ERRORS, REQUESTS, Array, Source
+from sluicegate.gates.looks import DIFF, ERRORS, OFF, ON, PAIRS, REQUESTS, Array, Source
 from sluicegate.gates.shock import Limits
 
 LEAST_BLOCK = (30, 5)
@@ -57,6 +58,10 @@ class Case:
     """The part of it that is not yet compared."""
     block_shocked: bool = False
     pairs: Array = field(default_factory=lambda: _zeros(9, 1))
+    pairs_in_time: Blocks = field(default_factory=Blocks)
+    """Pairs, sum of score differences, sum of decision differences."""
+    arms_in_time: Blocks = field(default_factory=Blocks)
+    """Weight, weighted differences of score and decision."""
     routed: Array = field(default_factory=lambda: _zeros(2))
     """Requests of champion and candidate at the gateway, without looks longer than the lease: there the weight was gone."""
     latency: Latency = field(default_factory=Latency)
@@ -126,9 +131,15 @@ def _fold(case: Case, reading: Reading) -> Case:
         pairs_source=pairs_source,
         gateway_source=gateway_source,
         pairs=case.pairs if pairs is None else case.pairs + pairs,
+        pairs_in_time=case.pairs_in_time if pairs is None else blocks.push(case.pairs_in_time, _paired(pairs)),
         routed=case.routed + gateway[:, 0] if watched and gateway is not None else case.routed,
     )
     return _fold_arms(case, arms, gateway)
+
+
+def _paired(pairs: Array) -> Array:
+    sums = pairs.sum(axis=1)
+    return np.array([sums[PAIRS], sums[DIFF], sums[ON] - sums[OFF]])
 
 
 def _fold_arms(case: Case, arms: Array | None, gateway: Array | None) -> Case:
@@ -164,10 +175,13 @@ def _fold_block(case: Case) -> Case:
     champion, candidate = case.block[:, REQUESTS].sum(axis=1)
     if candidate < LEAST_BLOCK[1] or (champion < LEAST_BLOCK[0] and not case.alone):
         return case
+    compared = contrast.fold(case.contrast, case.block)
+    look = np.append(compared.weight - case.contrast.weight, compared.sums - case.contrast.sums)
     return replace(
         case,
+        arms_in_time=blocks.push(case.arms_in_time, look),
         latency=latency.fold(case.latency, case.block.sum(axis=2), case.arms, alone=case.alone, shocked=case.block_shocked),
-        contrast=contrast.fold(case.contrast, case.block),
+        contrast=compared,
         block=np.zeros_like(case.block),
         block_shocked=False,
     )

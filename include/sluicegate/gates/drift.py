@@ -12,7 +12,8 @@ from math import inf, isfinite, sqrt
 import numpy as np
 
 from sluicegate.domain.evidence import Predicted
-from sluicegate.gates import bounds
+from sluicegate.gates import blocks, bounds
+from sluicegate.gates.blocks import Blocks
 from sluicegate.gates.looks import (
     CANDIDATE,
     CANDIDATE_HISTOGRAM,
@@ -29,6 +30,8 @@ FEW_ROWS = 50.0
 """A bin of the champion's histogram with so many holdout rows is believed half, the overall difference the other half."""
 CUMULATIVE_MARGIN = 0.2
 """Distance of two distribution functions at which their bounds are tightest."""
+COLUMNS = ("weight", "score", "decision_rate")
+"""Of the blocks in time."""
 FEW_BUCKETS = 20
 """With users in fewer buckets the variance is not known well enough for any verdict."""
 
@@ -84,8 +87,11 @@ def _first(difference: float | None, candidate: float, champion: float | None) -
     return None if champion is None else candidate - champion
 
 
-def of_pairs(total: Array, predicted: Predicted, metric: str) -> Drift | None:
-    """Drift from pairs, (9, buckets) since the stage began; None when nothing was predicted or no pair was seen."""
+def of_pairs(total: Array, in_time: Blocks, predicted: Predicted, metric: str) -> Drift | None:
+    """Drift from pairs, (9, buckets) since the stage began; None when nothing was predicted or no pair was seen.
+
+    The standard error is the largest of three: over users, over time, and of independent requests.
+    """
     pairs = total[PAIRS]
     count = float(pairs.sum())
     bins = len(predicted.histogram)
@@ -96,19 +102,21 @@ def of_pairs(total: Array, predicted: Predicted, metric: str) -> Drift | None:
     seen = float(sums.sum()) / count
     spread = (float(squares.sum()) + (1.0 if metric == "decision_rate" else 0.0)) / count - seen**2
     independent = sqrt(max(spread, 0.0) / count)
-    error = max(float(bounds.ratio_standard_error(sums, pairs)), independent)
+    over_time = blocks.standard_error(in_time, COLUMNS.index(metric))
+    error = max(float(bounds.ratio_standard_error(sums, pairs)), over_time, independent)
     return Drift(seen, *expected, _with_holdout(error, count, predicted.rows), count, int((pairs > 0).sum()))
 
 
 def of_arms(
-    difference: tuple[Array, Array], arms: Array, live_champion: Array, predicted: Predicted, metric: str
+    difference: tuple[Array, Array], arms: Array, in_time: Blocks, live_champion: Array, predicted: Predicted, metric: str
 ) -> Drift | None:
     """Drift from the arms of a split: `difference` and its standard error, requests (2, buckets), champion's live histogram."""
     expected = predict(predicted, live_champion, metric)
     candidate = float(arms[1].sum())
     if expected is None or candidate <= 0:
         return None
-    seen, error = (float(x) for x in difference)
+    seen, over_users = (float(x) for x in difference)
+    error = max(over_users, blocks.standard_error(in_time, COLUMNS.index(metric)))
     return Drift(seen, *expected, _with_holdout(error, candidate, predicted.rows), candidate, int((arms[1] > 0).sum()))
 
 
@@ -117,11 +125,12 @@ def _with_holdout(error: float, units: float, rows: int) -> float:
     return error * sqrt(1 + units / rows) if rows > 0 else inf
 
 
-def displacement(total: Array, predicted: Predicted, alpha: float) -> tuple[float, float]:
+def displacement(total: Array, in_time: Blocks, predicted: Predicted, alpha: float) -> tuple[float, float]:
     """How far score mass moved beyond the prediction, as a share of the score range: estimate and lower bound at all looks.
 
     The Wasserstein distance between the candidate's live histogram and the predicted one, re-weighted like the mean. The lower
-    bound takes from every step of the distribution function its own half width at alpha over the number of steps.
+    bound takes from every step of the distribution function its own half width at alpha over the number of steps; steps cluster
+    over users like the candidate's scores do, and over time like the differences do.
     """
     bins = len(predicted.histogram)
     live = total[CANDIDATE_HISTOGRAM, :bins]
@@ -130,9 +139,9 @@ def displacement(total: Array, predicted: Predicted, alpha: float) -> tuple[floa
     if expected is None or count <= 0:
         return 0.0, 0.0
     seen, due = np.cumsum(live / count)[:-1], np.cumsum(expected)[:-1]
-    design = (
-        (float(bounds.ratio_standard_error(total[CANDIDATE], total[PAIRS])) ** 2) * count / max(_score_variance(total), 1e-12)
-    )
+    over_users = float(bounds.ratio_standard_error(total[CANDIDATE], total[PAIRS])) ** 2 * count / _variance(total, CANDIDATE)
+    over_time = blocks.standard_error(in_time, COLUMNS.index("score")) ** 2 * count / _variance(total, DIFF)
+    design = max(over_users, over_time)
     middle = (seen * count + 1) / (count + 2)
     errors = np.sqrt(middle * (1 - middle) * max(design, 1.0) * (1 / count + 1 / max(predicted.rows, 1)))
     widths = bounds.half_widths(errors, CUMULATIVE_MARGIN, alpha / (bins - 1))
@@ -140,10 +149,11 @@ def displacement(total: Array, predicted: Predicted, alpha: float) -> tuple[floa
     return float(distance.mean()) * (bins - 1) / bins, float(np.maximum(distance - widths, 0).sum()) / bins
 
 
-def _score_variance(total: Array) -> float:
+def _variance(total: Array, row: int) -> float:
+    """Variance of one request's value; the row after `row` holds its squares."""
     count = float(total[PAIRS].sum())
-    mean = float(total[CANDIDATE].sum()) / count
-    return float(total[CANDIDATE + 1].sum()) / count - mean**2
+    mean = float(total[row].sum()) / count
+    return max(float(total[row + 1].sum()) / count - mean**2, 1e-12)
 
 
 def _predicted_histogram(predicted: Predicted, live_champion: Array) -> Array | None:

@@ -86,7 +86,7 @@ def score(case: Case) -> GateVerdict:
     if verdict.verdict is Verdict.FAIL:
         return verdict
     low_end, high_end = case.score_range
-    moved, moved_low = drift.displacement(case.pairs, case.predicted, shape)
+    moved, moved_low = drift.displacement(case.pairs, case.pairs_in_time, case.predicted, shape)
     width = high_end - low_end
     numbers = {**verdict.numbers, "displacement": moved * width, "displacement_low": moved_low * width}
     if numbers["displacement_low"] <= margin:
@@ -107,10 +107,10 @@ def _uses_pairs(case: Case) -> bool:
 
 def _drift(case: Case, metric: str) -> Drift | None:
     if _uses_pairs(case):
-        return drift.of_pairs(case.pairs, case.predicted, metric)
+        return drift.of_pairs(case.pairs, case.pairs_in_time, case.predicted, metric)
     difference = contrast.difference(case.contrast, case.arms[0], 0 if metric == "score" else 1)
     live = case.arms[0, HISTOGRAM, : len(case.predicted.histogram)]
-    return drift.of_arms(difference, case.arms[:, REQUESTS], live, case.predicted, metric)
+    return drift.of_arms(difference, case.arms[:, REQUESTS], case.arms_in_time, live, case.predicted, metric)
 
 
 def _drift_verdict(case: Case, name: str, margin: float, alpha: float) -> GateVerdict:
