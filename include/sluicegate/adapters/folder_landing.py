@@ -62,6 +62,10 @@ class FolderLanding:
                     f"'{arrival.name}' is neither waiting in landing/{arrival.model} nor taken: was it removed by hand?"
                 )
             self._keep(arrival, path, place)
+            if not place.exists():
+                raise RefusedError(
+                    f"'{arrival.name}' vanished from landing/{arrival.model} before it was taken: was it removed by hand?"
+                )
         if path is not None and _same(path, arrival):
             path.unlink(missing_ok=True)
         return place / FILE
@@ -134,7 +138,7 @@ def _claim(fresh: Path, folder: Path, name: str) -> str:
 
 
 def _written(path: str) -> bool:
-    """Does anybody have the file open for writing? Linux refuses a read lease then; where leases are unknown nobody is assumed to."""
+    """Does anybody have the file open for writing? Linux refuses a read lease then; elsewhere nobody is assumed to."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)

@@ -4,7 +4,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from sluicegate.actions.ingest.duplicates import labelled_before, repeated_rows
@@ -72,7 +71,7 @@ class _Batch:
         again = labelled_before(self.table, self.ports.dataset, self.spec.model)
         fresh = self.table.filter(pa.array(~again))
         if expectations:
-            found += expectations.about_table(_frame(fresh, self.spec.data))
+            found += expectations.about_table(_as_named(fresh, self.spec.data))
         blocking = [finding for finding in found if finding.blocks]
         if blocking:
             return self._blocked(blocking[0], found)
@@ -84,7 +83,7 @@ class _Batch:
 
     def _by_row(self, expectations: Expectations) -> list[Finding]:
         """Send the rows that break an expectation to quarantine; findings keep the counts."""
-        found = expectations.about_rows(_frame(self.table, self.spec.data))
+        found = expectations.about_rows(_as_named(self.table, self.spec.data))
         for finding in found:
             if finding.strict:
                 self._mark(finding)
@@ -150,11 +149,10 @@ def _names(data: Data) -> dict[str, str]:
     return {**{name: name for name in data.inputs}, **ours, data.label_time: "known_at", "score": "score", "version": "version"}
 
 
-def _frame(table: pa.Table, data: Data) -> pd.DataFrame:
+def _as_named(table: pa.Table, data: Data) -> pa.Table:
     """The rows as expectations see them: under the names that the spec uses."""
     names = {ours: theirs for theirs, ours in _names(data).items()}
-    frame: pd.DataFrame = table.rename_columns([names[name] for name in table.column_names]).to_pandas()
-    return frame
+    return table.rename_columns([names[name] for name in table.column_names])
 
 
 def _reasons(aside: pa.Table) -> dict[str, int]:

@@ -4,6 +4,7 @@ Line breaks inside quotes are refused: with them one stray quote would swallow a
 """
 
 import csv
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,35 +39,33 @@ def read_csv(data: bytes, warnings: tuple[str, ...] = ()) -> RawFile:
 
 
 class _Lines:
-    """Lines of a text that are not blank, by their byte ranges."""
+    """Lines of a text that are not blank, by their byte ranges and their number of fields."""
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.bytes = np.frombuffer(data, dtype=np.uint8)
-        ends = np.flatnonzero(self.bytes == ord("\n"))
-        if data and not data.endswith(b"\n"):
-            ends = np.append(ends, len(data))
+        whole = data if data.endswith(b"\n") or not data else data + b"\n"
+        codes = np.frombuffer(whole, dtype=np.uint8)
+        marks = np.flatnonzero((codes == ord("\n")) | (codes == ord(",")))
+        breaks = np.flatnonzero(codes[marks] == ord("\n"))
+        ends = marks[breaks]
         starts = np.concatenate([[0], ends[:-1] + 1]) if len(ends) else ends
-        filled = np.array([], dtype=bool) if not len(ends) else self._filled(starts, ends)
+        filled = _filled(whole, codes, starts, ends)
+        self.data = whole
         self.starts, self.ends = starts[filled], ends[filled]
+        self.fields: Rows = np.diff(breaks, prepend=-1)[filled]
+        """Commas and one more: the number of fields where no quotes are."""
         self.places: Rows = np.flatnonzero(filled) + 1
         """Line numbers from 1."""
-
-    def _filled(self, starts: Rows, ends: Rows) -> Mask:
-        """Blank lines hold nothing but white space; only short lines are looked at."""
-        filled: Mask = ends > starts
-        for i in np.flatnonzero(filled & (ends - starts < 16)).tolist():
-            filled[i] = bool(self.data[starts[i] : ends[i]].strip())
-        return filled
 
     def text(self, number: int) -> bytes:
         return self.data[self.starts[number] : self.ends[number]]
 
-    def count(self, character: str) -> Rows:
-        """How often the character stands in each line."""
-        found = np.flatnonzero(self.bytes == ord(character))
-        counts: Rows = np.searchsorted(found, self.ends) - np.searchsorted(found, self.starts)
-        return counts
+    def with_quotes(self) -> Mask:
+        """Which lines have a quote."""
+        found = np.zeros(len(self.places), dtype=bool)
+        if b'"' in self.data:
+            quotes = np.flatnonzero(np.frombuffer(self.data, dtype=np.uint8) == ord('"'))
+            found[np.searchsorted(self.starts, quotes, side="right") - 1] = True
+        return found
 
     def joined(self, chosen: Rows) -> bytes:
         """The text of these lines; the whole text but its header when none is missing."""
@@ -75,13 +74,20 @@ class _Lines:
         return b"\n".join(self.text(i) for i in chosen.tolist())
 
 
+def _filled(data: bytes, codes: Any, starts: Rows, ends: Rows) -> Mask:
+    """Lines with something besides white space."""
+    filled: Mask = ends > starts
+    for i in np.flatnonzero(filled & (codes[np.minimum(starts, len(codes) - 1)] <= ord(" "))).tolist():
+        filled[i] = bool(data[starts[i] : ends[i]].strip())
+    return filled
+
+
 def _sorted_out(lines: _Lines, width: int) -> tuple[Rows, tuple[Reject, ...]]:
     """Which lines can be parsed, and the others with their reason."""
     bad: dict[int, tuple[Code, str]] = {}
-    quoted = lines.count('"') > 0 if b'"' in lines.data else np.zeros(len(lines.places), dtype=bool)
-    fields = lines.count(",") + 1
-    for i in np.flatnonzero(~quoted & (fields != width)).tolist():
-        bad[i] = _wrong_width(int(fields[i]), width)
+    quoted = lines.with_quotes()
+    for i in np.flatnonzero(~quoted & (lines.fields != width)).tolist():
+        bad[i] = _wrong_width(int(lines.fields[i]), width)
     if not is_utf8(lines.data):
         bad |= {i: (Code.ENCODING, f"is no UTF-8: {REMEDY}") for i in range(1, len(lines.places)) if not is_utf8(lines.text(i))}
     for i in np.flatnonzero(quoted).tolist():

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from sluicegate.actions.ingest.raw import Rows
 from sluicegate.domain.spec import Expectation
@@ -51,20 +52,20 @@ class Expectations:
     """
 
     def __init__(self, wanted: Sequence[Expectation], where: str) -> None:
-        self._gx = _library()
+        self._gx = library()
         self._where = where
         self._known = {
             (_snake(n)): getattr(self._gx.expectations, n) for n in dir(self._gx.expectations) if n.startswith("Expect")
         }
         self._all = [(self._made(e), e.severity) for e in wanted]
 
-    def about_rows(self, frame: pd.DataFrame) -> list[Finding]:
+    def about_rows(self, table: pa.Table) -> list[Finding]:
         """Ask the critical expectations that judge row by row."""
-        return self._ask(frame, [(e, s) for e, s in self._all if s == "critical" and self._by_row(e)])
+        return self._ask(table, [(e, s) for e, s in self._all if s == "critical" and self._by_row(e)])
 
-    def about_table(self, frame: pd.DataFrame) -> list[Finding]:
+    def about_table(self, table: pa.Table) -> list[Finding]:
         """Ask all the others."""
-        return self._ask(frame, [(e, s) for e, s in self._all if s != "critical" or not self._by_row(e)])
+        return self._ask(table, [(e, s) for e, s in self._all if s != "critical" or not self._by_row(e)])
 
     def _made(self, wanted: Expectation) -> Any:
         name = _snake(wanted.expect)
@@ -85,14 +86,13 @@ class Expectations:
             expectation, (kinds.ColumnMapExpectation, kinds.ColumnPairMapExpectation, kinds.MulticolumnMapExpectation)
         )
 
-    def _ask(self, frame: pd.DataFrame, asked: Iterable[tuple[Any, str]]) -> list[Finding]:
+    def _ask(self, table: pa.Table, asked: Iterable[tuple[Any, str]]) -> list[Finding]:
         asked = list(asked)
-        if not asked or not len(frame):
+        if not asked or not table.num_rows:
             return []
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            batch = _batch(self._gx, frame)
-            results = [(e, s, batch.validate(e, result_format=_FORMAT)) for e, s in asked]
+            results = [(e, s, _batch(self._gx, _narrow(table, e)).validate(e, result_format=_FORMAT)) for e, s in asked]
         return [self._finding(e, s, r) for e, s, r in results if not r.success or (s == "critical" and _broken(r))]
 
     def _finding(self, expectation: Any, severity: str, result: Any) -> Finding:
@@ -120,7 +120,7 @@ class Expectations:
 _FORMAT = {"result_format": "COMPLETE", "return_unexpected_index_query": False}
 
 
-def _library() -> Any:
+def library() -> Any:
     """Great Expectations, silent: no telemetry, no progress bars. Imported here because it takes seconds."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     with warnings.catch_warnings():
@@ -136,6 +136,15 @@ def _batch(gx: Any, frame: pd.DataFrame) -> Any:
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("joined").add_dataframe_asset("rows")
     return asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": frame})
+
+
+def _narrow(table: pa.Table, expectation: Any) -> pd.DataFrame:
+    """The columns that the expectation is about: the engine copies whatever it is given. All, when it is about the table."""
+    given = _arguments(expectation)
+    named = [given[key] for key in ("column", "column_A", "column_B") if key in given] + list(given.get("column_list", ()))
+    known = named and set(named) <= set(table.column_names)
+    frame: pd.DataFrame = (table.select(list(dict.fromkeys(named))) if known else table).to_pandas()
+    return frame
 
 
 def _snake(name: str) -> str:

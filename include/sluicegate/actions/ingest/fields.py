@@ -83,7 +83,7 @@ def _times(texts: pa.Array) -> pa.Array:
         return plain.cast(UTC)
     except pa.ArrowInvalid:  # a thirteenth month, or a time without a zone
         read = pd.to_datetime(pd.Series(plain.to_pylist(), dtype="object"), format="ISO8601", utc=True, errors="coerce")
-        return pa.Array.from_pandas(read.dt.as_unit("us")).cast(UTC)
+        return pc.assume_timezone(pa.array(read.dt.tz_convert(None).to_numpy(), pa.timestamp("us"), from_pandas=True), "UTC")
 
 
 def _booleans(texts: pa.Array) -> pa.Array:

@@ -46,7 +46,7 @@ def join(labels: Labels, found: Iterable[Source], data: Data, faults: Faults) ->
     faults.mark(
         lost,
         Code.NO_PREDICTION,
-        lambda v, p: f"no request {v} was ever logged ({p}): land the label again once its request log is there",
+        lambda v, p: f"no request {v} was ever logged ({p}): readmit the batch once its request log is there",
         pa.chunked_array([labels.ids]),
     )
     joined = _stacked(pieces, data)

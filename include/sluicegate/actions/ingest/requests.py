@@ -21,6 +21,8 @@ from sluicegate.settings import Settings
 ARROW = {"number": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_()}
 SERVED = {"score": pa.float64(), "version": pa.string()}
 """What only our own servers' logs know; the history has none."""
+LOGGED = ("received_at", "score")
+"""Numbers that our own servers write, always as numbers."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,7 @@ def sources(settings: Settings, model: str, data: Data) -> Iterator[Source]:
     """Where a request may be found, in the order in which they count."""
     logs = sorted((settings.predictions / model).glob("*/*.jsonl"))
     if logs:
-        served = [_served(path, data) for path in logs]
-        yield _ordered(pa.concat_tables(served), data)
+        yield _ordered(pa.concat_tables(_alike([_served(path, data) for path in logs])), data)
     for path in sorted((settings.data / model / "history").glob("[!.]*")):
         yield from _history(path, data)
 
@@ -81,7 +82,7 @@ def _json_lines(path: Path, schema: pa.Schema) -> pa.Table:
 
 
 def _line_by_line(body: bytes, schema: pa.Schema) -> pa.Table:
-    """The slow way for a log with a broken line: that line is skipped, a value of another type becomes null."""
+    """The slow way for a log with a broken line: that line is skipped, and all inputs are text, so that a wrong one is told."""
     rows = []
     for line in body.splitlines():
         try:
@@ -89,18 +90,28 @@ def _line_by_line(body: bytes, schema: pa.Schema) -> pa.Table:
         except orjson.JSONDecodeError:
             continue
         if isinstance(row, dict):
-            rows.append(_fitted(row, pa.struct(list(schema))))
-    return pa.Table.from_pylist(rows, schema)
+            rows.append(row)
+    kinds = {f.name: _as_text(f.type) if f.name not in LOGGED else f.type for f in schema}
+    return pa.Table.from_pylist([{n: _fitted(row.get(n), kind) for n, kind in kinds.items()} for row in rows], pa.schema(kinds))
+
+
+def _as_text(kind: pa.DataType) -> pa.DataType:
+    return pa.struct([(f.name, pa.string()) for f in kind]) if pa.types.is_struct(kind) else pa.string()
 
 
 def _fitted(value: object, kind: pa.DataType) -> object:
     if pa.types.is_struct(kind):
         return {f.name: _fitted(value.get(f.name), f.type) for f in kind} if isinstance(value, dict) else None
-    if pa.types.is_string(kind):
-        return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
-    if pa.types.is_boolean(kind):
-        return value if isinstance(value, bool) else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if pa.types.is_floating(kind):
+        return float(value) if isinstance(value, int | float) else None
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _alike(tables: list[pa.Table]) -> list[pa.Table]:
+    """When one log had to be read as text, the others become text too."""
+    kinds = {name: {table.schema.field(name).type for table in tables} for name in tables[0].column_names}
+    schema = pa.schema({name: pa.string() if len(seen) > 1 else next(iter(seen)) for name, seen in kinds.items()})
+    return [table.cast(schema) for table in tables]
 
 
 def _ordered(table: pa.Table, data: Data) -> Source:
