@@ -49,8 +49,8 @@ def programs(settings: Settings, envoy: tuple[str, ...]) -> tuple[Program, ...]:
     return (
         Program("gateway", envoy, f"{base}:{settings.gateway_admin_port}/ready", priority=100),
         Program("guard", (str(python()), "-m", "sluicegate", "guard"), priority=110),
-        Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200, stop_seconds=5),
-        Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", priority=300),
+        Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200, stop_seconds=3),
+        Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", priority=300, stop_seconds=6),
         Program("airflow-scheduler", (airflow, "scheduler", "-s"), priority=310),  # -s: no log server on 0.0.0.0
         Program("airflow-dags", (airflow, "dag-processor"), priority=310),
         Program("airflow-triggerer", (airflow, "triggerer", "-s"), priority=310),
