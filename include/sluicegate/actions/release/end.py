@@ -38,7 +38,9 @@ def revert(
         raise RefusedError(f"rollout '{rollout_id}' of model '{model}' was promoted: re-instate the old champion instead")
     if state.open:
         cut = _cut(ports, state)
-        data = {"outcome": outcome, "reason": state.reason or reason, "message": state.message, **cut}
+        judged = state.phase is Phase.FAILED  # a stage that passed has a reason and a message too: those of its PASS
+        why = {"reason": state.reason or reason, "message": state.message} if judged else {"reason": reason, "message": ""}
+        data = {"outcome": outcome, **why, **cut}
         if state.cut_at is None:
             ports.journal.append(model, rollout_id, Kind.CUT, {"reason": reason}, author=author, token=state.token)
         ports.journal.append(model, rollout_id, Kind.REVERTED, data, author=author, reason=reason, token=state.token)
