@@ -5,7 +5,7 @@
 Part 1 runs whole rollouts through the public functions (open_case, add, judge) on readings of a simulated service. Part 2
 runs the sequential tests alone, many streams at once, exactly at their null hypothesis and at 5 %, under dependence of every
 kind.
-The default takes about three minutes on two cores; figures are counts with their 95 % intervals (Clopper and Pearson).
+The default takes about two minutes on two idle cores; figures are counts with their 95 % intervals (Clopper and Pearson).
 """
 
 import argparse
