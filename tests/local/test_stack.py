@@ -107,18 +107,25 @@ class TestWhereNothingRuns:
         assert "up|down|status" in capsys.readouterr().err
 
 
-def test_down_stops_an_order_that_outlived_its_submitter(settings: Settings) -> None:
-    orders, order = wire(settings).orders, Order("snapshot", "nobody", {"as_of": None, "batches": []})
+def test_down_stops_an_order_that_outlived_its_submitter(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SLUICEGATE_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models" / "slow").mkdir(parents=True)
+    os.mkfifo(tmp_path / "models" / "slow" / "spec.yaml")  # a read of it never ends, so neither does the training
+    orders, order = wire(Settings.from_environment()).orders, Order("train", "slow", TRAINING)
     orders.submit(order)
-    folder = settings.orders / order.key
-    pid = int((folder / "pid").read_text())
-    os.kill(pid, signal.SIGSTOP)  # stopped, so that it cannot end by itself before `down` is asked
+    pid = int((settings.orders / order.key / "pid").read_text())
     try:
+        assert orders.status(order).state == "running"
         stack.down(settings)
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        assert orders.status(order).state == "failed"
+        assert left_running(settings.home) == []
     finally:
         end(pid)
-    assert left_running(settings.home) == []
+
+
+TRAINING = {"snapshot_id": "none", "spec_digest": "none", "features_digest": "none", "seed": 0}
 
 
 def end(pid: int) -> None:
