@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sluicegate.domain.order import Order
-from sluicegate.errors import RefusedError
-from sluicegate.testing.ingest_world import HEADER, Outcome, World, asked, csv, told
+from sluicegate.errors import RefusedError, SpecError
+from sluicegate.testing.ingest_world import HEADER, SPEC, Outcome, World, asked, csv, told
 
 
 @pytest.fixture
@@ -415,3 +415,11 @@ class TestLines:
         )
         assert counts(outcome) == (3, 1, 2, 0)
         assert set(outcome.reasons.values()) == {"malformed_row"}
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["loss", "score", "user", "known_at"])
+    def test_an_input_called_like_another_column_is_refused_with_the_spec(self, tmp_path: Path, name: str) -> None:
+        data = {**SPEC["data"], "inputs": {name: {"type": "number"}}}
+        with pytest.raises(SpecError, match=f"input '{name}'.*rename"):
+            World(tmp_path, data=data)

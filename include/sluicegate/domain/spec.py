@@ -78,6 +78,15 @@ class Data(Part):
     label_time: str = "known_at"
     """Field of a label row that says when the label became known."""
 
+    @model_validator(mode="after")
+    def _names_apart(self) -> "Data":
+        taken = {"request_id", "event_time", "user", "label", "known_at", "score", "version"}
+        taken |= {self.request_id, self.event_time, self.label.field, self.label_time}
+        for name in self.inputs:
+            if name in taken:
+                raise ValueError(f"the input '{name}' has the name of another column of the labelled data: rename it")
+        return self
+
 
 class Expectation(Part):
     """A Great Expectations expectation by its class or snake-case name; `critical` blocks the batch, `warning` is reported."""

@@ -65,17 +65,18 @@ class _Batch:
         self.table = _table(labels, joined, pa.array(keep), self.rows, spec.data)
 
     def judged(self) -> Checked:
+        """Expectations judge what this file says, known before or not: so it does not matter which of two files came first."""
         expectations = Expectations(self.spec.expectations, f"{self.spec.model}/spec.yaml") if self.spec.expectations else None
         self._keep(~repeated_rows(self.table))
-        found = self._by_row(expectations) if expectations else []
-        again = labelled_before(self.table, self.ports.dataset, self.spec.model)
-        fresh = self.table.filter(pa.array(~again))
+        found: list[Finding] = []
         if expectations:
-            found += expectations.about_table(_as_named(fresh, self.spec.data))
+            found = self._by_row(expectations)
+            found += expectations.about_table(_as_named(self.table, self.spec.data))
         blocking = [finding for finding in found if finding.blocks]
         if blocking:
             return self._blocked(blocking[0], found)
-        return self._checked(fresh, self.table.filter(pa.array(again)), found)
+        again = labelled_before(self.table, self.ports.dataset, self.spec.model)
+        return self._checked(self.table.filter(pa.array(~again)), self.table.filter(pa.array(again)), found)
 
     def _keep(self, mask: Mask) -> None:
         if not mask.all():
