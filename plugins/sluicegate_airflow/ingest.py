@@ -1,6 +1,5 @@
 """The light tasks of ingest: take what landed, report what was set aside, commit, tell retrain."""
 
-import fnmatch
 import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -24,7 +23,7 @@ def land(model: str, only: str | None = None) -> list[Batch]:
     from sluicegate.actions.land import land as take  # brings pyarrow: not while parsing
 
     with told():
-        batches = [b for b in take(model, wire()) if fnmatch.fnmatch(b["name"], only or "*")]
+        batches = take(model, wire(), only or "*")
     if not batches:
         raise AirflowSkipException(f"nothing new is waiting in landing/{model}")
     for batch in batches:

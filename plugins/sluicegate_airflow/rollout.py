@@ -11,6 +11,8 @@ from sluicegate.ports import Ports
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
 
+PERSISTENT = 40
+"""Times that the way back is tried while something outside does not answer: more than an hour."""
 GREEN, YELLOW, RED = "#d9ead3", "#fff2cc", "#f4cccc"
 ROLLOUT = "{{ ti.xcom_pull(task_ids='open', key='return_value')['rollout_id'] }}"
 """Id of the run's rollout, from the task `open`; a template, so that the graph shows the story and not an edge to every task."""
@@ -100,7 +102,7 @@ class RevertOperator(BaseOperator):
     ui_color = RED
 
     def __init__(self, *, model: str, rollout_id: str = ROLLOUT, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"retries": PERSISTENT, **kwargs})
         self.model, self.rollout_id = model, rollout_id
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -76,10 +76,10 @@ class TestPolicies:
             assert not dag.catchup
             assert all(task.owner == "sluicegate" for task in dag.tasks)
 
-    def test_every_task_tries_again_only_what_may_help_and_gates_never(self, bag) -> None:
+    def test_every_task_tries_again_only_what_may_help_gates_never_and_the_way_back_for_an_hour(self, bag) -> None:
         for dag in bag.dags.values():
             for task in dag.tasks:
-                assert task.retries == (0 if task.task_id.endswith("gate") else 3), task.task_id
+                assert task.retries == {"gate": 0, "revert": 40}.get(task.task_id.split(".")[-1], 3), task.task_id
                 assert task.retry_policy is not None
                 assert task.retry_exponential_backoff
 
