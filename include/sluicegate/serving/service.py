@@ -79,8 +79,9 @@ class Service:
         self.model.check_golden(prepare)
 
     def evidence(self) -> bytes:
-        """JSON of the counters of both roles."""
-        return orjson.dumps({**self._label, **{role: counters.to_dict() for role, counters in self.counters.items()}})
+        """JSON of the counters of both roles, and the range of their score histograms."""
+        roles = {role: counters.to_dict() for role, counters in self.counters.items()}
+        return orjson.dumps({**self._label, "score_range": self.model.manifest.score_range, **roles})
 
     def _checked(self, body: bytes, headers: Headers) -> tuple[Body, str]:
         row = parse(body)

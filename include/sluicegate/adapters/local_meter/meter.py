@@ -1,108 +1,109 @@
-"""The Meter port over the processes of one machine. A fresh meter counts the same as the one that it replaces."""
+"""One reading: all sources at once, each with its own patience; what is silent is None and named."""
 
-import json
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, TypeVar
 
-from sluicegate.adapters.local_meter.http import Source, gateway_counters
 from sluicegate.adapters.local_meter.pairs import Pairs
-from sluicegate.domain.evidence import ArmCounters, GatewayCounters, PairCounters, Reading
+from sluicegate.adapters.local_meter.sources import Evidence, Source, evidence, gateway
+from sluicegate.domain.evidence import GatewayCounters, PairCounters, Reading
 from sluicegate.domain.route import Route, Target
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import Settings
 
-Found = TypeVar("Found")
+T = TypeVar("T")
+_Key = tuple[str, str, str, float, tuple[float, float]]
 
 
 class LocalMeter:
-    """Implements the Meter port. Use one from one thread at a time."""
+    """Implements the Meter port. One watcher at a time reads it; it holds nothing that the sources cannot give back."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._envoy = Source("the gateway", settings.host, settings.gateway_admin_port)
-        self._servers: dict[str, Source] = {}
-        self._pairs: tuple[object, Pairs] | None = None
-        self._pool = ThreadPoolExecutor(3, thread_name_prefix="meter")
+        self._sources: dict[tuple[Any, ...], Source] = {}
+        self._pairs: tuple[_Key, Pairs] | None = None
+        self._errors: tuple[object, int] = (None, 0)
 
     def read(self, route: Route, *, since: float) -> Reading:
+        """All counters of the route's versions now; pairs of requests received after `since` (seconds since the epoch)."""
         missing: list[str] = []
-        asked = [self._pool.submit(_tried, ask) for ask in self._asks(route)]
-        pairs = _tried(lambda: self._paired(route, since))
-        champion, candidate, gateway = (_told(a.result(), missing) for a in asked)
+        champion = self._ask(lambda: self._evidence("champion", route.model, route.champion))
+        candidate = self._ask(lambda: self._evidence("candidate", route.model, route.candidate))
+        counted = self._ask(lambda: self._gateway(route))
+        old = _got(champion, f"champion {route.champion.version}", missing)
+        new = _got(candidate, "candidate" + (f" {route.candidate.version}" if route.candidate else ""), missing)
+        seen = _got(counted, "gateway", missing)
+        taken_at = time.time()
+        pairs = self._paired(route, since, old, new, missing)
         return Reading(
-            taken_at=time.time(),
-            champion=_arm(champion, "answer"),
-            candidate=_arm(candidate, "answer"),
-            pairs=_told(pairs, missing),
-            gateway=gateway,
+            taken_at=taken_at,
+            champion=old.answer if old else None,
+            candidate=new.answer if new else None,
+            pairs=pairs,
+            gateway=seen,
             missing=tuple(missing),
-            mirror=_arm(candidate, "mirror"),
+            mirror=new.mirror if new else None,
         )
 
-    def _asks(self, route: Route) -> tuple[Callable[[], Any], ...]:
-        return (
-            lambda: self._evidence(route.model, route.champion),
-            lambda: self._evidence(route.model, route.candidate),
-            lambda: self._gateway(route),
-        )
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(3, thread_name_prefix="meter")
 
-    def _evidence(self, model: str, target: Target | None) -> Any:
-        if target is None:
-            return None
-        server = self._servers.setdefault(target.address, Source(f"version {target.version}", target.host, target.port))
-        told = server.get("/evidence")
-        if (told["model"], told["version"]) != (model, target.version):
-            raise UnavailableError(
-                f"{target.address} serves version {told['version']} of '{told['model']}', not {target.version}"
-            )
-        return told
+    def _ask(self, question: Callable[[], T]) -> Future[T]:
+        return self._pool.submit(question)
+
+    def _evidence(self, role: str, model: str, target: Target | None) -> Evidence | None:
+        return None if target is None else evidence(self._source(role, target.host, target.port), model, target)
 
     def _gateway(self, route: Route) -> GatewayCounters:
-        return gateway_counters(self._envoy, route)
+        """A wrong request looks like an error until the champion has refused it too: the errors must not seem to shrink then."""
+        now = gateway(self._source("gateway", "127.0.0.1", self._settings.gateway_admin_port), route)
+        key = (route.model, now.started_at)
+        if self._errors[0] == key:
+            now = replace(now, candidate_errors=max(self._errors[1], now.candidate_errors))
+        self._errors = (key, now.candidate_errors)
+        return now
 
-    def _paired(self, route: Route, since: float) -> PairCounters | None:
+    def _source(self, *key: Any) -> Source:
+        """The connection of a role (they are used at the same time) to a host and port."""
+        if key not in self._sources:
+            self._sources[key] = Source(*key[1:])
+        return self._sources[key]
+
+    def _paired(
+        self, route: Route, since: float, old: Evidence | None, new: Evidence | None, missing: list[str]
+    ) -> PairCounters | None:
         if route.candidate is None:
             return None
-        key = (route.model, route.champion.version, route.candidate.version, since)
-        if self._pairs is None or self._pairs[0] != key:
-            logs = self._settings.predictions / route.model
-            ranged = self._score_range(route.model, route.candidate.version)
-            self._pairs = (key, Pairs(logs / route.champion.version, logs / route.candidate.version, since, ranged))
-        return self._pairs[1].read()
-
-    def _score_range(self, model: str, version: str) -> tuple[float, float]:
-        path = self._settings.packages / model / version / "manifest.json"
+        pairs = self._pairs_of(route, route.candidate, since, new or old)
+        if pairs is None:
+            missing.append("pairs: no server tells the range of the scores")
+            return None
         try:
-            low, high = json.loads(path.read_text())["score_range"]
-        except (OSError, ValueError, KeyError) as e:
-            raise UnavailableError(
-                f"the score range of version {version} of '{model}' cannot be read from {path.name}: {e}"
-            ) from e
-        return float(low), float(high)
+            return pairs.read()
+        except OSError as e:
+            missing.append(f"pairs: {e}")
+            return None
+
+    def _pairs_of(self, route: Route, candidate: Target, since: float, told: Evidence | None) -> Pairs | None:
+        """The pairs being joined; begun anew for other versions, another time, or another range of the scores."""
+        same = (route.model, route.champion.version, candidate.version, since)
+        if self._pairs is not None and self._pairs[0][:4] == same and (told is None or told.score_range == self._pairs[0][4]):
+            return self._pairs[1]
+        if told is None:
+            return None
+        logs = self._settings.predictions / route.model
+        pairs = Pairs(logs / route.champion.version, logs / candidate.version, since, told.score_range)
+        self._pairs = ((*same, told.score_range), pairs)
+        return pairs
 
 
-def _tried(ask: Callable[[], Found]) -> Found | UnavailableError:
+def _got(answer: "Future[T]", name: str, missing: list[str]) -> T | None:
     try:
-        return ask()
+        return answer.result()
     except UnavailableError as e:
-        return e
-    except OSError as e:
-        return UnavailableError(f"a prediction log cannot be read: {e}")
-
-
-def _told(found: Any, missing: list[str]) -> Any:
-    """What was found; None, with its sentence among `missing`, when it was not."""
-    if isinstance(found, UnavailableError):
-        missing.append(str(found))
+        missing.append(f"{name}: {e}")
         return None
-    return found
-
-
-def _arm(told: Any, role: str) -> ArmCounters | None:
-    if told is None:
-        return None
-    fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in told[role].items()}
-    fields["slow"] = {bound: tuple(counts) for bound, counts in told[role]["slow"].items()}
-    return ArmCounters(**fields)

@@ -1,0 +1,116 @@
+"""Reads prediction logs as they grow: whole lines only, each once, from a given time on."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+CHUNK = 1 << 20
+"""Bytes read at once."""
+NEAR = 1 << 16
+"""The first line of interest is searched by halving until so few bytes remain."""
+DISORDER_S = 5.0
+"""Lines of one file may be out of order by this much."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a pair needs of one logged answer."""
+
+    request_id: str
+    received_at: float
+    role: str
+    user: str
+    score: float
+    decision: bool
+
+
+class VersionLog:
+    """The growing log of one version: all its files, oldest first."""
+
+    def __init__(self, folder: Path, since: float) -> None:
+        self._folder, self._since = folder, since
+        self._first_hour = time.strftime("%Y%m%dT%H", time.gmtime(since))
+        self._files: dict[Path, _File] = {}
+        self.progress = since
+        """Time of the newest line read."""
+        self.drained = False
+        """Whether the last call read everything that was there."""
+
+    def look(self) -> None:
+        """Find files that are new; OSError when there is no log at all (a server makes its folder when it starts)."""
+        self.drained = False
+        if not self._folder.is_dir():
+            raise FileNotFoundError(f"there is no prediction log {self._folder}: the server never started")
+        for path in sorted((p for p in self._paths() if p not in self._files), key=_first_time):
+            self._files[path] = _File(path, _start(path, self._since))
+
+    def lines(self) -> Iterator[Line]:
+        """The next lines, about CHUNK bytes of them; torn ones are skipped."""
+        for file in self._files.values():
+            content = file.read()
+            if content:
+                for line in parsed(content):
+                    self.progress = max(self.progress, line.received_at)
+                    yield line
+                return
+        self.drained = True
+
+    def _paths(self) -> list[Path]:
+        return [p for p in self._folder.glob("*.jsonl") if p.name[:11] >= self._first_hour]
+
+
+class _File:
+    """One file and how far it was read."""
+
+    def __init__(self, path: Path, offset: int) -> None:
+        self._path, self._offset = path, offset
+
+    def read(self) -> bytes:
+        """Whole lines that were not read yet, about CHUNK bytes; empty when there are none."""
+        try:
+            with self._path.open("rb") as handle:
+                handle.seek(self._offset)
+                content = handle.read(CHUNK)
+                while content and b"\n" not in content and (more := handle.read(CHUNK)):
+                    content += more
+        except FileNotFoundError:  # retired
+            return b""
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return whole
+
+
+def parsed(content: bytes) -> Iterator[Line]:
+    """The log lines of these bytes."""
+    for text in content.splitlines():
+        try:
+            raw = orjson.loads(text)
+            yield Line(raw["request_id"], raw["received_at"], raw["role"], raw["user"], raw["score"], raw["decision"])
+        except (ValueError, KeyError, TypeError):
+            continue
+
+
+def _first_time(path: Path) -> float:
+    with path.open("rb") as handle:
+        first = next(parsed(handle.readline()), None)
+    return float("inf") if first is None else first.received_at
+
+
+def _start(path: Path, since: float) -> int:
+    """Offset of a line no later than the first one received at `since`: a rebuild must not parse an hour for a minute."""
+    low, high = 0, path.stat().st_size
+    with path.open("rb") as handle:
+        while high - low > NEAR:
+            middle = (low + high) // 2
+            handle.seek(middle)
+            handle.readline()
+            at = handle.tell()
+            line = next(parsed(handle.readline()), None)
+            if line is None or at >= high or line.received_at >= since - DISORDER_S:
+                high = middle
+            else:
+                low = at
+    return low
