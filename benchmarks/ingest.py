@@ -102,6 +102,7 @@ def watched(check, table):
         ("join", "find and join requests"),
         ("check_inputs", "check inputs"),
         ("_table", "table of good rows"),
+        ("request_codes", "number the requests"),
         ("repeated_rows", "repeated rows"),
         ("labelled_before", "duplicates across batches"),
         ("quarantined", "quarantine: sentences"),

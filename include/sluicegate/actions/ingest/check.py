@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from sluicegate.actions.ingest.duplicates import labelled_before, repeated_rows
+from sluicegate.actions.ingest.duplicates import labelled_before, repeated_rows, request_codes
 from sluicegate.actions.ingest.expectations import Expectations, Finding
 from sluicegate.actions.ingest.faults import Faults
 from sluicegate.actions.ingest.inputs import accepted_columns, check_inputs
@@ -63,11 +63,12 @@ class _Batch:
         self.rows: Rows = joined.rows[keep]
         """Row of the file for each row of the table."""
         self.table = _table(labels, joined, pa.array(keep), self.rows, spec.data)
+        self.codes = request_codes(self.table)
 
     def judged(self) -> Checked:
         """Expectations judge what this file says, known before or not: so it does not matter which of two files came first."""
         expectations = Expectations(self.spec.expectations, f"{self.spec.model}/spec.yaml") if self.spec.expectations else None
-        self._keep(~repeated_rows(self.table))
+        self._keep(~repeated_rows(self.table, self.codes))
         found: list[Finding] = []
         if expectations:
             found = self._by_row(expectations)
@@ -75,12 +76,12 @@ class _Batch:
         blocking = [finding for finding in found if finding.blocks]
         if blocking:
             return self._blocked(blocking[0], found)
-        again = labelled_before(self.table, self.ports.dataset, self.spec.model)
+        again = labelled_before(self.table, self.codes, self.ports.dataset, self.spec.model)
         return self._checked(self.table.filter(pa.array(~again)), self.table.filter(pa.array(again)), found)
 
     def _keep(self, mask: Mask) -> None:
         if not mask.all():
-            self.table, self.rows = self.table.filter(pa.array(mask)), self.rows[mask]
+            self.table, self.rows, self.codes = self.table.filter(pa.array(mask)), self.rows[mask], self.codes[mask]
 
     def _by_row(self, expectations: Expectations) -> list[Finding]:
         """Send the rows that break an expectation to quarantine; findings keep the counts."""

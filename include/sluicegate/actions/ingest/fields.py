@@ -40,7 +40,7 @@ def typed(column: Column, kind: str) -> Typed:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if _is_text(column.type):
-        values = _through_distinct(column, _FROM_TEXT[kind])
+        values = _texts(column.cast(pa.string())) if kind == "string" else _through_distinct(column, _FROM_TEXT[kind])
         missing = missing | pc.fill_null(pc.equal(column, ""), False).to_numpy(zero_copy_only=False)
     else:
         values = _FROM_TYPED[kind](column)
@@ -63,7 +63,7 @@ def _through_distinct(column: Column, parse: Callable[[pa.Array], pa.Array]) -> 
     return parse(encoded.dictionary).take(encoded.indices)
 
 
-def _texts(texts: pa.Array) -> pa.Array:
+def _texts(texts: Column) -> Column:
     return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
 
 
@@ -121,7 +121,6 @@ def _nothing(column: Column, kind: pa.DataType) -> pa.Array:
 _FROM_TEXT: dict[str, Callable[[pa.Array], pa.Array]] = {
     "number": _numbers,
     "integer": _numbers,
-    "string": _texts,
     "boolean": _booleans,
     "timestamp": _times,
 }
