@@ -6,7 +6,7 @@ the traffic as it is; the lease takes the candidate's weight away when nobody lo
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 POOL = "gates"
 TELL_EVERY = 10.0
 """Seconds between two progress lines that say the same."""
+PAUSE = 0.5
+"""Seconds before somebody who did not answer is asked again."""
 HOLD_AT_MOST = timedelta(days=7)
 
 
@@ -83,27 +85,26 @@ class GateTrigger(BaseTrigger):
 
     async def _watch(self) -> dict[str, Any]:
         ports = await asyncio.to_thread(wire)
-        before = await asyncio.to_thread(self._decided_before, ports)
+        before = await self._patiently(lambda: self._decided_before(ports))
         if before is not None:
             return before
-        watch = await asyncio.to_thread(self._open, ports)
+        watch = await self._patiently(lambda: self._open(ports))
         told = (0.0, "")
         while True:
-            look = await self._look(watch)
-            if look is not None and look.decided:
+            look: Look = await self._patiently(watch.look)
+            if look.decided:
                 return _event(look)
-            if look is not None:
-                told = self._tell(look, told)
+            told = self._tell(look, told)
             await asyncio.sleep(watch.look_every)
 
-    async def _look(self, watch: Any) -> "Look | None":
-        """One look; an outage is no evidence: the stage goes on until its patience or its lease ends."""
-        try:
-            look: Look = await asyncio.to_thread(watch.look)
-        except UnavailableError as e:
-            self.log.warning("cannot look: %s", e)
-            return None
-        return look
+    async def _patiently(self, ask: Callable[[], Any]) -> Any:
+        """Ask until there is an answer: an outage decides nothing, and the lease ends the exposure that nobody watches."""
+        while True:
+            try:
+                return await asyncio.to_thread(ask)
+            except UnavailableError as e:
+                self.log.warning("cannot look: %s", e)
+                await asyncio.sleep(PAUSE)
 
     def _open(self, ports: Ports) -> Any:
         from sluicegate.actions.release import open_watch

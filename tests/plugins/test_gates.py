@@ -40,6 +40,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
     deploy(world, "toy", first, author="test")
     promote(world, "toy", first, author="test")
     monkeypatch.setattr(gates, "wire", lambda: world)
+    monkeypatch.setattr(gates, "PAUSE", 0)
     monkeypatch.setattr(retention, "wire", lambda: world)
     return world
 
@@ -92,6 +93,18 @@ class TestTrigger:
 
     def test_an_outage_is_no_decision(self, mirroring) -> None:
         assert fired(mirroring, ScriptedWatch(UnavailableError("no journal"), "pass"))["decision"] == "pass"
+
+    def test_an_outage_before_the_first_look_is_waited_out(self, ports, mirroring, monkeypatch) -> None:
+        answers = [UnavailableError("no journal"), ports.journal.events]
+
+        def events(*args: object, **more: object) -> object:
+            now = answers.pop(0) if len(answers) > 1 else answers[0]
+            if isinstance(now, Exception):
+                raise now
+            return now(*args, **more)
+
+        monkeypatch.setattr(ports.journal, "events", events)
+        assert fired(mirroring, ScriptedWatch("pass"))["decision"] == "pass"
 
     def test_a_watch_that_breaks_fires_that_it_crashed(self, mirroring) -> None:
         event = fired(mirroring, ScriptedWatch(SluicegateError("no prediction")))
