@@ -35,7 +35,8 @@ class Breach:
 
     @property
     def to_zero_ms(self) -> float:
-        return round(1000 * (self.last_candidate_request_at - self.began_at), 1)
+        """Never below zero: the answer that made the evidence suffice may belong to the last request."""
+        return max(0.0, round(1000 * (self.last_candidate_request_at - self.began_at), 1))
 
 
 def breach(ports: Ports, model: str, rollout_id: str) -> Breach | None:

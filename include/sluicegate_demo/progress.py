@@ -52,7 +52,7 @@ class Progress:
             self._told = event.number
             self.say(f"  {_sentence(event)}")
         for path in sorted(self._ports.settings.results.glob("*/result.json")):
-            if path.parent.name not in self._seen:
+            if path.parent.name not in self._seen and not path.parent.name.startswith("."):
                 self._seen.add(path.parent.name)
                 order = json.loads((path.parent / "order.json").read_text())
                 self.say(f"  {order['action']}: {_result(order['action'], json.loads(path.read_text()))}")
@@ -85,9 +85,11 @@ def _sentence(event: Event) -> str:
 def _result(action: str, result: Mapping[str, Any]) -> str:
     match action:
         case "validate":
-            return ", ".join(f"{n} {name}" for name, n in result["rows"].items())
+            return ", ".join(f"{n} {name}" for name, n in sorted(result["rows"].items()))
+        case "snapshot":
+            return f"{result['rows']} rows from {result['first_event'][:10]} to {result['last_event'][:10]}"
         case "train":
-            return ", ".join(f"{name} {value:.4f}" for name, value in result["metrics"].items() if isinstance(value, float))
+            return ", ".join(f"{name} {result['metrics'][name]:.4f}" for name in ("auc", "brier", "log_loss"))
         case "compare":
             return f"{result['verdict']}: {result['message']}"
         case "register":

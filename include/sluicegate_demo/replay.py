@@ -73,10 +73,8 @@ async def replay(args: argparse.Namespace) -> Tally:
 
 
 def _chosen(rows: list[dict[str, Any]], sample: int) -> list[dict[str, Any]]:
-    """`sample` rows at random, in their order and always the same ones; 0 takes all."""
-    if not sample or sample >= len(rows):
-        return rows
-    return [rows[place] for place in sorted(random.Random(sample).sample(range(len(rows)), sample))]  # noqa: S311
+    """`sample` rows at random, in random order and always the same; 0 takes all, in their order."""
+    return random.Random(sample).sample(rows, min(sample, len(rows))) if sample else rows  # noqa: S311
 
 
 async def _send_all(
@@ -150,7 +148,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100.0, help="requests a second")
     parser.add_argument("--loop", action="store_true", help="begin again after the last row")
     parser.add_argument("--seconds", type=float, default=0.0, help="stop after this time; 0 goes on")
-    parser.add_argument("--sample", type=int, default=0, help="only so many rows, chosen at random; 0 takes all")
+    parser.add_argument(
+        "--sample", type=int, default=0, help="only so many rows, at random and in random order; 0 takes all in order"
+    )
     parser.add_argument("--stats", type=Path, required=True, help="where the statistics are written (JSON)")
     args = parser.parse_args()
     args.url = f"{args.gateway}/models/{args.model}/predict"

@@ -18,7 +18,7 @@ MODEL = "flights"
 
 RELEASE = {
     "stages": [
-        {"mirror": 60, "bake": "6s", "deadline": "60s", "min_requests": 300},
+        {"mirror": 30, "bake": "6s", "deadline": "60s", "min_requests": 300},
         {"weight": 5, "bake": "6s", "deadline": "60s", "min_requests": 20},
         {"weight": 25, "bake": "6s", "deadline": "60s", "min_requests": 100},
         {"weight": 50, "bake": "8s", "deadline": "90s", "min_requests": 300},
@@ -28,11 +28,11 @@ RELEASE = {
         "p95_ms": 25,
         "error_rate": {"margin": "2pp"},
         "score": {"margin": 0.03},
-        "decision_rate": {"margin": "5pp"},
+        "decision_rate": {"margin": "6pp"},
     },
     "look_every": "300ms",
     "lease": "15s",
-    "retention": "45s",
+    "retention": "20s",
 }
 """The demo's plan: the stages of a real one, with holds of seconds instead of hours."""
 

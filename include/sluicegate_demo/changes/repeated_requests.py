@@ -1,5 +1,3 @@
-
-
 # --- change of 2013-08-03: people refresh a flight that looks bad, so tell the model how often it was asked about ---------------------
 
 _asked = []  # (flight, departure) of every request
