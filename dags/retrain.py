@@ -23,6 +23,7 @@ AS_OF = Param(
     None,
     type=["null", "string"],
     format="date-time",
+    pattern=r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}",  # the format alone only chooses the widget: Airflow lets any text pass
     title="As of",
     description="Use only rows whose label was known at this time; empty takes all",
 )
