@@ -343,6 +343,17 @@ class TestFiles:
         assert counts(outcome) == (0, 0, 0, 0)
         self._kept(world, outcome, content)
 
+    def test_a_file_altered_after_it_was_taken_is_kept_and_not_believed(self, world: World) -> None:
+        from sluicegate.actions.land import land
+
+        world.drop("labels.csv", csv([told(1)]))
+        (batch,) = land("toy", world.ports)
+        (arrival,) = world.ports.landing.taken("toy")
+        world.ports.landing.take(arrival).write_bytes(csv([told(1, loss=4000)]))
+        outcome = world.validate(batch)
+        assert outcome.report["critical"][0]["code"] == "changed_file"
+        assert outcome.table("accepted") == []
+
     @pytest.mark.parametrize("name", ["-rf.csv", "a;b&c.csv", "$(x).csv", "x" * 250, "ž.csv", "..csv.parquet"])
     def test_the_name_of_a_file_means_nothing(self, world: World, name: str) -> None:
         if name.startswith("."):
