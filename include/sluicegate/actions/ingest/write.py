@@ -104,7 +104,8 @@ def write(checked: Checked, folder: Path) -> None:
     """Write the four files into an existing folder."""
     tables = {"accepted": checked.accepted, "duplicates": checked.duplicates, "quarantined": checked.quarantined}
     for name, table in tables.items():
-        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1)
+        repeated = [column for column in table.column_names if column not in ("request_id", "message")]
+        pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1, use_dictionary=repeated)
     (folder / "report.json").write_text(json.dumps(checked.report(), indent=1))
 
 
