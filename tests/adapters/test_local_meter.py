@@ -2,6 +2,8 @@
 
 import json
 import random
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -300,6 +302,16 @@ class TestRealGateway:
         assert after.missing[0].startswith("candidate 3")
         assert after.gateway.candidate_errors - before.gateway.candidate_errors > 20
         assert after.gateway.champion_errors == before.gateway.champion_errors
+
+    def test_time_that_a_request_waited_before_a_stuck_server_is_the_servers_latency(self, rig: Rig) -> None:
+        route, meter = rig.apply(), LocalMeter(rig.settings)
+        before = meter.read(route, since=since_now())
+        rig.champion.process.send_signal(signal.SIGSTOP)
+        threading.Timer(0.2, lambda: rig.champion.process.send_signal(signal.SIGCONT)).start()
+        (answer,) = rig.ask(1)
+        after = meter.read(route, since=since_now())
+        assert answer.answered_at - answer.sent_at > 0.15
+        assert sum(after.champion.slow["25"]) == sum(before.champion.slow["25"]) + 1
 
     def test_another_version_at_the_address_is_not_taken_for_the_candidate(self, rig: Rig) -> None:
         wrong = Route("toy", Target("9", rig.champion.target.host, rig.champion.port), rig.candidate.target)

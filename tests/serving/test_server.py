@@ -137,8 +137,8 @@ class TestWire:
             (b"nonsense\r\n\r\n", b"400"),
             (b"POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", b"400"),
             (b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", b"400"),
-            (b"GET /health/live HTTP/1.1\r\nx: " + b"y" * 70_000 + b"\r\n\r\n", b"431"),
-            (b"GET /" + b"y" * 70_000 + b" HTTP/1.1\r\n\r\n", b"431"),
+            (b"GET /health/live HTTP/1.1\r\nx: " + b"y" * 500_000 + b"\r\n\r\n", b"431"),
+            (b"GET /" + b"y" * 500_000 + b" HTTP/1.1\r\n\r\n", b"431"),
         ],
     )
     def test_what_is_no_http_is_answered_once_and_closed(self, server: ModelServer, sent: bytes, status: bytes) -> None:

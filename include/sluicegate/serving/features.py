@@ -7,6 +7,7 @@ import struct
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
+from operator import itemgetter
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
@@ -32,6 +33,7 @@ class Features:
     def __init__(self, source: bytes, path: Path, names: Sequence[str], request_id: str = "request_id") -> None:
         self._function = load_function(source, path)
         self._names = tuple(names)
+        self._take = _taker(self._names)
         self._request_id = request_id
         self._pack = struct.Struct(f"<{len(self._names)}f").pack
 
@@ -48,8 +50,9 @@ class Features:
         except Exception as e:
             raise SpecError(f"features.py fails on row {self._row(row)}: {type(e).__name__}: {e}") from e
         try:
-            numbers = [values[name] for name in self._names]
-            if len(values) == len(numbers) and inf not in numbers and -inf not in numbers:
+            numbers = self._take(values)
+            total = sum(numbers)  # finite in the common case: then no number is infinite
+            if len(values) == len(numbers) and (total - total == 0.0 or (inf not in numbers and -inf not in numbers)):
                 return self._pack(*numbers)
         except (KeyError, TypeError, struct.error, OverflowError, ValueError):
             pass
@@ -71,6 +74,13 @@ class Features:
 
     def _row(self, row: Row) -> str:
         return repr(row.get(self._request_id, dict(row)))
+
+
+def _taker(names: Sequence[str]) -> Callable[[Mapping[str, float]], tuple[float, ...]]:
+    """Takes the values of these names out of a mapping, in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
 
 
 def load_function(source: bytes, path: Path) -> Function:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sluicegate.errors import PackageError, SpecError
 from sluicegate.serving.features import Features, Row
 from sluicegate.serving.manifest import FEATURES, GOLDEN, MANIFEST, ONNX, SPEC, Manifest, digest, read_files, read_manifest
+from sluicegate.serving.onnx_scorer import OnnxScorer
 
 if TYPE_CHECKING:
     from sluicegate.domain.spec import ModelSpec
@@ -34,9 +35,7 @@ class Model:
         self._source = files[FEATURES]
         self._golden = files[GOLDEN]
         self._pack = self._features().pack
-        self._session = _session(files[ONNX], len(manifest.features), folder / ONNX)
-        self._run = self._session.run
-        self._input = self._session.get_inputs()[0].name
+        self._onnx = OnnxScorer(files[ONNX], len(manifest.features), folder / ONNX)
         self._threshold = manifest.threshold
 
     def score_row(self, row: Row) -> float:
@@ -89,16 +88,13 @@ class Model:
             )
 
     def _score(self, packed: bytes, row: Row) -> float:
-        x = np.frombuffer(packed, dtype=np.float32).reshape(1, -1)
-        score = float(self._run(None, {self._input: x})[0].item())
+        score = self._onnx.one(packed)
         if score - score != 0.0:  # NaN or infinite
             raise PackageError(f"the model gives {score} for row {row.get(self.manifest.request_id)!r}: it cannot be served")
         return score
 
     def _batch(self, rows: Sequence[Row]) -> NDArray[np.float64]:
-        packed = b"".join(map(self._pack, rows))
-        x = np.frombuffer(packed, dtype=np.float32).reshape(len(rows), -1)
-        scores = np.asarray(self._run(None, {self._input: x})[0], dtype=np.float64).reshape(-1)
+        scores = self._onnx.many(b"".join(map(self._pack, rows)))
         if not np.isfinite(scores).all():
             worst = int(np.flatnonzero(~np.isfinite(scores))[0])
             name = rows[worst].get(self.manifest.request_id)
@@ -225,25 +221,6 @@ def _golden(model: Model, rows: Sequence[Row]) -> bytes:
         return json.dumps(scored, allow_nan=False, indent=0).encode()
     except (TypeError, ValueError) as e:
         raise PackageError(f"a golden row is not JSON ({e}): give rows as requests carry them, None for what is missing") from e
-
-
-def _session(content: bytes, width: int, path: Path) -> Any:
-    import onnxruntime  # heavy
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as e:  # onnxruntime raises a class of its own for each of its status codes
-        raise PackageError(f"{path} is no model that onnxruntime opens ({str(e)[:200]}): train it again") from e
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    shape = inputs[0].shape
-    fits = len(inputs) == len(outputs) == 1 and inputs[0].type == "tensor(float)" and len(shape) == 2
-    if not fits or (isinstance(shape[1], int) and shape[1] != width):
-        found = [(i.name, i.type, i.shape) for i in (*inputs, *outputs)]
-        raise PackageError(f"{path} has inputs and outputs {found}, not one float32 [rows, {width}] and one [rows]: export again")
-    return session
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
