@@ -35,9 +35,11 @@ SOON = timedelta(minutes=5)
 def stage_group(spec, index, revert):
     """One stage of the plan: shift the traffic, then wait for the judge."""
     stage = spec.release.stages[index]
-    what = "copy requests, answer nobody" if stage.kind == "mirror" else f"{stage.weight} % of the users"
+    mirrored = stage.kind == "mirror"
+    what = "copy requests, answer nobody" if mirrored else f"{stage.weight} % of the users"
+    title = f"mirror {stage.mirror} %" if mirrored else f"{stage.weight} % of users"
     wait = {"revert": revert.task_id, "patience": patience(spec.release, stage)}
-    with TaskGroup(stage.name, tooltip=f"Stage {index}: {what}, at least {stage.bake:g} s"):
+    with TaskGroup(stage.name, group_display_name=title, tooltip=f"Stage {index}: {what}, at least {stage.bake:g} s"):
         enter = ReleaseOperator(task_id="enter", model=spec.model, verb="enter_stage", index=index, execution_timeout=SOON)
         gate = GateSensor(task_id="gate", model=spec.model, index=index, **wait)
     enter >> gate >> Label("harm") >> revert
@@ -67,7 +69,7 @@ for spec in valid_models():
         before = begin
         for i in range(len(stages)):
             enter, gate = stage_group(spec, i, revert)
-            before >> enter
+            before >> Label("pass" if i else "champion serves") >> enter
             before = gate
         before >> Label("pass") >> promote >> revert >> outcome
         promote >> outcome >> retention >> retire
