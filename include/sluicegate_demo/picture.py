@@ -10,7 +10,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from sluicegate.actions.release import rollout
 from sluicegate.domain.rollout import Kind, Outcome, Rollout
@@ -76,17 +76,25 @@ def _weights_axis(axes: Axes, model: str) -> None:
 
 
 def _traffic(axes: Axes, folder: Path, started_at: float, finished_at: float) -> None:
-    """Answers a second to users, by version, from the servers' prediction logs."""
+    """Answers a second to users, by version, from the servers' prediction logs; the replay of July is cut off at the top."""
     seconds = np.arange(0, int(finished_at - started_at) + 2)
     versions = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: int(p.name))
-    rates = [np.histogram(_answered(v, started_at), bins=seconds)[0] for v in versions]
-    axes.stackplot(seconds[:-1], rates, labels=[f"version {v.name}" for v in versions], colors=_COLOURS, alpha=0.85)
+    rates = {v.name: np.histogram(_answered(v, started_at), bins=seconds)[0] for v in versions}
+    served = {name: rate for name, rate in rates.items() if rate.sum()}
+    total = sum(served.values())
+    top = 1.6 * float(np.median(total[total > 0]))
+    axes.stackplot(seconds[:-1], served.values(), labels=[f"version {name}" for name in served], colors=_COLOURS, alpha=0.85)
+    axes.set_ylim(0, top)
+    burst = int(np.argmax(total))
+    axes.annotate(
+        f"all of July, up to {total[burst]:.0f} a second ↑", (burst, top), (-4, -14), textcoords="offset points", ha="right"
+    )
     axes.set_title("Answers to users, by model version", loc="left")
-    axes.set_ylabel("requests per second [log]")
-    axes.set_yscale("symlog", linthresh=10)
+    axes.set_ylabel("requests per second")
     axes.set_xlabel("time since the demo began [minutes:seconds]")
+    axes.xaxis.set_major_locator(MultipleLocator(60))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda s, _: f"{int(s) // 60}:{int(s) % 60:02d}"))
-    axes.legend(loc="upper left", ncols=4, fontsize=9)
+    axes.legend(loc="lower left", ncols=1, fontsize=9)
     axes.grid(axis="y", alpha=0.3)
 
 

@@ -1,4 +1,4 @@
-"""The world that the demo plays in: a home of its own under var/demo, a copy of the model with short stages, the data, the clients."""
+"""The world that the demo plays in: a home under var/demo, a copy of the model with short stages, the data, the clients."""
 
 import json
 import shutil
