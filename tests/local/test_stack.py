@@ -2,10 +2,14 @@
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -123,6 +127,44 @@ def test_down_stops_an_order_that_outlived_its_submitter(
         assert left_running(settings.home) == []
     finally:
         end(pid)
+
+
+class TestProcessesThatLostTheirSupervisor:
+    """As after kill -9 of supervisord."""
+
+    def test_down_ends_what_carries_the_installation_in_its_environment(
+        self, settings: Settings, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        marks = {"SLUICEGATE_HOME": str(settings.home), "AIRFLOW_HOME": str(settings.home / "airflow")}
+        with process(["sleep", "60"], env=marks) as lost:
+            assert main(["down"]) == 0
+            assert lost.wait(timeout=1) == -signal.SIGTERM
+        assert "nothing of the stack runs any more" in capsys.readouterr().out
+
+    def test_down_ends_the_parts_of_airflow_that_wrote_a_title_over_their_environment(self, settings: Settings) -> None:
+        settings.home.mkdir()
+        with process(["airflow api_server", "60"], executable=shutil.which("sleep"), cwd=settings.home) as lost:
+            assert main(["down"]) == 0
+            assert lost.wait(timeout=1) == -signal.SIGTERM
+
+    def test_down_leaves_a_persons_shell_alone(self, settings: Settings) -> None:
+        settings.home.mkdir()
+        with process(["sleep", "60"], env={"SLUICEGATE_HOME": str(settings.home)}, cwd=settings.home) as shell:
+            assert main(["down"]) == 0
+            assert shell.poll() is None
+
+
+@contextlib.contextmanager
+def process(command: list[str], **kwargs: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A child that is gone afterwards; a thread waits for it, so that it does not stay a zombie."""
+    child = subprocess.Popen(command, **kwargs)
+    reaper = threading.Thread(target=child.wait)
+    reaper.start()
+    try:
+        yield child
+    finally:
+        child.kill()
+        reaper.join()
 
 
 TRAINING = {"snapshot_id": "none", "spec_digest": "none", "features_digest": "none", "seed": 0}

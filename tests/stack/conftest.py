@@ -1,5 +1,6 @@
 """One real local stack for all live tests, and what happens on it once: a first version, and a rollout under live traffic."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -208,9 +209,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, study: Study) -> Iterator[St
         running.land(study.days(0, 3).write_labels(folder / "for-cron.csv"), "by_cron")  # its minute passes meanwhile
         yield running
     finally:
+        _kill_supervisor(running.settings)  # a clean down is a test's; this one must end even what lost its supervisor
         down(running.settings)
         left = running.processes()
         assert not left, f"down left {[p.cmdline() for p in left]}"
+
+
+def _kill_supervisor(settings: Settings) -> None:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        os.kill(int((settings.supervisor / "supervisord.pid").read_text()), signal.SIGKILL)
 
 
 def _free_block() -> int:

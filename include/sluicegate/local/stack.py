@@ -19,6 +19,7 @@ from sluicegate.domain.order import Order
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.local.programs import Program, environment, ports_needed, programs, supervisord_conf, tool
 from sluicegate.local.secrets import PASSWORDS, airflow_password, create_secrets, secret_file, write_private
+from sluicegate.local.survivors import end_survivors
 from sluicegate.settings import Settings
 
 HEALTHY_WITHIN = 120.0
@@ -42,22 +43,13 @@ def up(settings: Settings) -> None:
 
 
 def down(settings: Settings) -> None:
-    """Stop everything, model servers and orders too; returns when no process of the stack is left."""
-    if not running(settings):
-        _stop_orders(settings)
-        _say("nothing runs")
-        return
-    pid = int((settings.supervisor / "supervisord.pid").read_text())
-    _supervisor(settings, "stopAllProcesses", False)  # all at once; a shutdown alone stops one after the other
-    _wait_stopped(settings)
+    """Stop everything, model servers and orders too, and what lost its supervisor; returns when no process of the stack is left."""
+    was_running = running(settings)
+    if was_running:
+        _stop_supervised(settings)
     _stop_orders(settings)
-    _supervisor(settings, "shutdown")
-    for _ in range(400):
-        if not _alive(pid):
-            _say("down: nothing of the stack runs any more")
-            return
-        time.sleep(0.1)
-    raise UnavailableError(f"supervisord (pid {pid}) did not end within 40 s: see {settings.supervisor}/supervisord.log")
+    lost = end_survivors(settings.home)
+    _say("down: nothing of the stack runs any more" if was_running or lost else "nothing runs")
 
 
 def status(settings: Settings) -> list[tuple[str, str, str]]:
@@ -165,6 +157,18 @@ def _wait_healthy(settings: Settings, parts: tuple[Program, ...]) -> None:
         if time.monotonic() - begun > HEALTHY_WITHIN:
             raise UnavailableError(f"{', '.join(waiting)} not healthy within {HEALTHY_WITHIN:.0f} s: see {settings.supervisor}")
         time.sleep(0.2)
+
+
+def _stop_supervised(settings: Settings) -> None:
+    pid = int((settings.supervisor / "supervisord.pid").read_text())
+    _supervisor(settings, "stopAllProcesses", False)  # all at once; a shutdown alone stops one after the other
+    _wait_stopped(settings)
+    _supervisor(settings, "shutdown")
+    for _ in range(400):
+        if not _alive(pid):
+            return
+        time.sleep(0.1)
+    raise UnavailableError(f"supervisord (pid {pid}) did not end within 40 s: see {settings.supervisor}/supervisord.log")
 
 
 def _wait_stopped(settings: Settings) -> None:
