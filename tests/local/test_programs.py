@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from sluicegate.local.programs import Program, environment, ports_needed, programs, supervisord_conf
 from sluicegate.local.secrets import create_secrets, secret_file
@@ -81,7 +82,11 @@ class TestEnvironment:
     def test_one_setting_moves_airflow_to_postgresql(self, settings: Settings) -> None:
         moved = environment(settings, "postgresql+psycopg2://db/airflow")
         assert moved["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "postgresql+psycopg2://db/airflow"
-        assert environment(settings)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].startswith(f"sqlite:///{settings.home}")
+
+    def test_without_it_airflow_keeps_sqlite_in_the_home_and_waits_for_its_lock(self, settings: Settings) -> None:
+        url = make_url(environment(settings)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])
+        assert url.database == str(settings.home / "airflow" / "airflow.db")
+        assert 10 <= float(str(url.query["timeout"])) < 30  # longer than a start, shorter than the patience of those who ask
 
     def test_a_killed_task_or_triggerer_is_noticed_within_half_a_minute(self, settings: Settings) -> None:
         told = environment(settings)

@@ -76,13 +76,20 @@ def environment(settings: Settings, database: str = "") -> dict[str, str]:
     """
     return {
         **sluicegate_environment(settings),
-        **airflow_environment(settings, database or f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}"),
+        **airflow_environment(settings, database or sqlite(settings)),
         "PATH": f"{python().parent}:/usr/local/bin:/usr/bin:/bin",
         "MLFLOW_TRACKING_URI": settings.mlflow,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes that nobody here asks for anything
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def sqlite(settings: Settings) -> str:
+    """Airflow's own database. While its parts start, one of them holds the file's only write lock for seconds: the others wait
+    for it, because after SQLite's usual 5 s a task or a request fails.
+    """
+    return f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}?timeout=25"
 
 
 def airflow_environment(settings: Settings, database: str) -> dict[str, str]:
