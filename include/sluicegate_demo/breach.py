@@ -48,7 +48,7 @@ def breach(ports: Ports, model: str, rollout_id: str) -> Breach | None:
     case, before, last = _journaled(ports, state, failed.index)
     answers = {v: list(_answers(ports.settings.predictions / model / v)) for v in (state.champion, state.candidate)}
     began_at = _first_fail(case, before, last, answers[state.champion], answers[state.candidate], state)
-    served = [a["received_at"] for a in answers[state.candidate] if a["received_at"] >= failed.entered_at]
+    served = [a["asked_at"] for a in answers[state.candidate] if a["asked_at"] >= failed.entered_at]
     return Breach(began_at, last.taken_at, max(served, default=last.taken_at))
 
 
@@ -91,7 +91,7 @@ def _advanced(
     sums, squares = list(arm.score_sum), list(arm.score_square_sum)
     slow = {bound: list(counts) for bound, counts in arm.slow.items()}
     for answer in answers:
-        if not since < answer["received_at"] + answer["latency_us"] / 1e6 <= until:
+        if not since < answer["asked_at"] + answer["latency_us"] / 1e6 <= until:
             continue
         place, score = bucket(answer["user"]), answer["score"]
         requests[place] += 1

@@ -114,6 +114,7 @@ class Service:
                 {
                     **answer,
                     "event_time": row[self._time],
+                    "asked_at": begun,
                     "received_at": received_at,
                     "role": role,
                     "user": user,
