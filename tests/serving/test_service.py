@@ -123,6 +123,12 @@ class TestEvidence:
         assert arm.requests[bucket("N3")] >= 1
         assert set(arm.slow) == {"25"}
 
+    def test_a_retry_for_a_failed_candidate_is_answered_but_is_no_evidence_about_this_version(self, bench: Bench) -> None:
+        status, _ = bench.ask(toy_row(1), x_envoy_attempt_count="2")
+        assert status == 200
+        assert sum(bench.arm()["requests"]) == 0
+        assert bench.logged()[0]["role"] == "answer"
+
     @pytest.mark.parametrize("host", ["gateway-shadow", "gateway-shadow:8182", "[::1]:8182-shadow"])
     def test_a_mirrored_request_is_counted_and_logged_apart(self, bench: Bench, host: str) -> None:
         bench.ask(toy_row(1), host=host)

@@ -15,7 +15,8 @@ from sluicegate.serving.package import Model
 from sluicegate.serving.prediction_log import PredictionLog
 from sluicegate.serving.schema import Body, Schema, parse, refusal
 
-ROLES = ("answer", "mirror")
+ROLES = ("answer", "mirror", "retry")
+"""A retry is answered for another version that failed it: it says nothing about this one's latency or about its own users."""
 OLDEST_START_S = 60.0
 """A gateway's start time further back than this, or in the future, is not believed."""
 _SHADOW = b"-shadow"
@@ -116,7 +117,7 @@ class Service:
                     "event_time": row[self._time],
                     "asked_at": begun,
                     "received_at": received_at,
-                    "role": role,
+                    "role": "mirror" if role == "mirror" else "answer",
                     "user": user,
                     "latency_us": int(1e6 * latency),
                     "inputs": row,
@@ -132,6 +133,12 @@ class Service:
         self._complain(message)
         answer = {**self._label, "request_id": row[self._id], "error": message}
         return 500, orjson.dumps(answer)
+
+
+def _role(headers: Headers) -> str:
+    if headers.get(b"host", b"").partition(b":")[0].endswith(b"-shadow"):
+        return "mirror"
+    return "answer" if headers.get(b"x-envoy-attempt-count", b"1") == b"1" else "retry"
 
 
 def _begun(start: bytes | None, received_at: float) -> float:
