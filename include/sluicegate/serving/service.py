@@ -55,7 +55,7 @@ class Service:
             row, user = self._checked(body, headers)
         except RequestError as e:
             return self.refuse(400 if e.field is None else 422, str(e), e.field)
-        role = "mirror" if _SHADOW in headers.get(b"host", b"") else "answer"
+        role = _role(headers)
         begun = _begun(headers.get(b"x-sluicegate-start"), received_at)
         try:
             score = self._score(self._visible(row))
@@ -136,7 +136,7 @@ class Service:
 
 
 def _role(headers: Headers) -> str:
-    if headers.get(b"host", b"").partition(b":")[0].endswith(b"-shadow"):
+    if _SHADOW in headers.get(b"host", b""):
         return "mirror"
     return "answer" if headers.get(b"x-envoy-attempt-count", b"1") == b"1" else "retry"
 
