@@ -53,9 +53,9 @@ def test_without_the_password_airflow_tells_nothing(stack: "Stack") -> None:
 
 
 def test_up_again_changes_nothing(stack: "Stack") -> None:
-    before = {(name, place) for name, _, place in status(stack.settings)}, pids(stack)
+    before = pids(stack)
     up(stack.settings)
-    assert ({(name, place) for name, _, place in status(stack.settings)}, pids(stack))[1] == before[1]
+    assert pids(stack) == before
 
 
 def test_down_and_up_goes_on_where_it_was(stack: "Stack", study: "Study", second: "Second") -> None:
