@@ -80,13 +80,14 @@ class Stack:
     def api(self, method: str, path: str, body: Any = None) -> requests.Response:
         """One call of Airflow's public REST API as the user admin."""
         base = f"http://{self.settings.host}:{self.settings.airflow_port}"
-        for _ in range(2):
+        for _ in range(5):
             headers = {"Authorization": f"Bearer {self._token}"}
-            answer = requests.request(method, f"{base}/api/v2{path}", json=body, headers=headers, timeout=30)
-            if answer.status_code != 401:
+            answer = requests.request(method, f"{base}/api/v2{path}", json=body, headers=headers, timeout=60)
+            if answer.status_code == 401:
+                login = {"username": "admin", "password": airflow_password(self.settings.home)}
+                self._token = requests.post(f"{base}/auth/token", json=login, timeout=60).json()["access_token"]
+            elif answer.status_code < 500:  # SQLite has one write lock: who does not get it in time asks again
                 break
-            login = {"username": "admin", "password": airflow_password(self.settings.home)}
-            self._token = requests.post(f"{base}/auth/token", json=login, timeout=30).json()["access_token"]
         return answer
 
     def trigger(self, dag_id: str, **params: Any) -> requests.Response:
