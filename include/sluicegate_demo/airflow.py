@@ -36,11 +36,14 @@ class Airflow:
         return failed
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
-        for _ in range(2):
+        for _ in range(10):
             answer = self._session.request(method, self._url + path, json=body, timeout=20)
-            if answer.status_code != 401:
+            if answer.status_code == 401:
+                self._login()
+            elif answer.status_code < 500:
                 break
-            self._login()
+            else:
+                time.sleep(1)  # on SQLite a writer may have to wait for another
         if not answer.ok:
             raise UnavailableError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:300]}")
         return answer.json()

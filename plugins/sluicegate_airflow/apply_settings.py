@@ -8,6 +8,7 @@ Imports no Airflow, so that it costs nothing at start. Applying again changes no
 import argparse
 import json
 import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -39,6 +40,10 @@ NAMES = {
 """Kind → (name in the file → name in the API); the first one is the identity."""
 
 
+BUSY_TRIES = 10
+"""How often a request is asked again after a 5xx: on SQLite a writer may have to wait for another."""
+
+
 class Api:
     """A session of Airflow's REST API."""
 
@@ -47,7 +52,17 @@ class Api:
         self._token = self.call("POST", "/auth/token", {"username": user, "password": password})["access_token"]
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
-        """One request; urllib.error.HTTPError when it is refused."""
+        """One request, asked again while Airflow's database is busy; urllib.error.HTTPError when it is refused."""
+        for _ in range(BUSY_TRIES):
+            try:
+                return self._once(method, path, body)
+            except urllib.error.HTTPError as e:
+                if e.code < 500:
+                    raise
+                time.sleep(1)
+        return self._once(method, path, body)
+
+    def _once(self, method: str, path: str, body: Any) -> Any:
         headers = {"content-type": "application/json", "authorization": f"Bearer {self._token}"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data=data, headers=headers, method=method)  # noqa: S310

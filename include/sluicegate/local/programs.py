@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sluicegate.local.secrets import PASSWORDS, secret_file
@@ -18,6 +18,8 @@ class Program:
     health: str | None = None
     priority: int = 500
     stop_seconds: int = 15
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What differs from the environment of all."""
 
 
 RECOVERY = {
@@ -41,8 +43,13 @@ def tool(name: str) -> str:
     return str(python().parent / name)
 
 
-def programs(settings: Settings, envoy: tuple[str, ...]) -> tuple[Program, ...]:
-    """All programs of the stack except the model servers, which come and go with their versions."""
+def programs(settings: Settings, envoy: tuple[str, ...], database: str = "") -> tuple[Program, ...]:
+    """All programs of the stack except the model servers, which come and go with their versions.
+
+    Airflow's API server logs a person's click in its event loop, waiting there for SQLite's only write lock, which another request
+    of the same server may hold until the loop runs on. So it, and it alone, must give up soon; whoever asked asks again.
+    """
+    impatient = {} if database else {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": sqlite(settings, patience=2)}
     base = f"http://{settings.host}"
     airflow = tool("airflow")
     api = (airflow, "api-server")
@@ -50,7 +57,7 @@ def programs(settings: Settings, envoy: tuple[str, ...]) -> tuple[Program, ...]:
         Program("gateway", envoy, f"{base}:{settings.gateway_admin_port}/ready", priority=100),
         Program("guard", (str(python()), "-m", "sluicegate", "guard"), priority=110),
         Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200, stop_seconds=3),
-        Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", priority=300, stop_seconds=6),
+        Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", 300, 6, impatient),
         Program("airflow-scheduler", (airflow, "scheduler", "-s"), priority=310),  # -s: no log server on 0.0.0.0
         Program("airflow-dags", (airflow, "dag-processor"), priority=310),
         Program("airflow-triggerer", (airflow, "triggerer", "-s"), priority=310),
@@ -85,11 +92,9 @@ def environment(settings: Settings, database: str = "") -> dict[str, str]:
     }
 
 
-def sqlite(settings: Settings) -> str:
-    """Airflow's own database. While its parts start, one of them holds the file's only write lock for seconds: the others wait
-    for it, because after SQLite's usual 5 s a task or a request fails.
-    """
-    return f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}?timeout=25"
+def sqlite(settings: Settings, patience: int = 25) -> str:
+    """Airflow's own database; `patience` is how many seconds a writer waits for the others (SQLite's usual 5 fail tasks at start)."""
+    return f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}?timeout={patience}"
 
 
 def airflow_environment(settings: Settings, database: str) -> dict[str, str]:
@@ -181,11 +186,16 @@ startretries=1000
 stopasgroup=true
 killasgroup=true
 stopwaitsecs={part.stop_seconds}
+environment={_pairs(part.environment)}
 redirect_stderr=true
 stdout_logfile={folder}/{part.name}.log
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=1
 """
+
+
+def _pairs(environment: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{value.replace("%", "%%")}"' for name, value in environment.items())
 
 
 def _quoted(word: str) -> str:

@@ -81,8 +81,13 @@ def where(settings: Settings) -> str:
 
 
 def stack_environment(settings: Settings) -> dict[str, str]:
-    """The environment of every process of the stack. SLUICEGATE_AIRFLOW_DATABASE moves Airflow to PostgreSQL."""
-    return environment(settings, os.environ.get("SLUICEGATE_AIRFLOW_DATABASE", ""))
+    """The environment of every process of the stack."""
+    return environment(settings, _database())
+
+
+def _database() -> str:
+    """SQLAlchemy URL that moves Airflow to PostgreSQL; empty for SQLite."""
+    return os.environ.get("SLUICEGATE_AIRFLOW_DATABASE", "")
 
 
 def _passed_on() -> dict[str, str]:
@@ -92,7 +97,7 @@ def _passed_on() -> dict[str, str]:
 def _parts(settings: Settings) -> tuple[Program, ...]:
     from sluicegate.adapters.envoy_router import envoy_command
 
-    return programs(settings, tuple(envoy_command(settings)))
+    return programs(settings, tuple(envoy_command(settings)), _database())
 
 
 def _prepare(settings: Settings, env: dict[str, str]) -> None:
