@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import signal
-import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 
 from sluicegate.local.stack import down, running
 from sluicegate.settings import Settings
+from sluicegate.supervisord import Supervisord
 
 MODEL = "flights"
 
@@ -65,47 +65,37 @@ def apply_change(settings: Settings, name: str) -> None:
 
 
 class Clients:
-    """Users who ask the gateway: one process of them after the other, each counted in a file of its own."""
+    """Users who ask the gateway: one supervised process of them after the other, each counted in a file of its own."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._supervisord = Supervisord(settings)
         self._folder = settings.home / "traffic"
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._running: str | None = None
         self.tallies: list[Path] = []
 
     def start(self, name: str, rows: Path, rate: float, *, loop: bool, sample: int = 0) -> None:
         """Begin to send the rows; the process before must have ended."""
         stats = self._folder / f"{name}.json"
-        command = [
-            sys.executable,
-            "-m",
-            "sluicegate_demo.replay",
-            "--model",
-            MODEL,
-            "--rows",
-            str(rows),
-            "--rate",
-            str(rate),
-            "--sample",
-            str(sample),
-        ]
-        command += ["--stats", str(stats), "--gateway", f"http://{self._settings.host}:{self._settings.gateway_port}"]
-        with (self._folder / f"{name}.log").open("wb") as log:
-            self._process = subprocess.Popen(command + ["--loop"] * loop, stdout=log, stderr=subprocess.STDOUT)
+        what = ("--model", MODEL, "--rows", rows, "--rate", rate, "--sample", sample, "--stats", stats)
+        gateway = f"http://{self._settings.host}:{self._settings.gateway_port}"
+        command = (sys.executable, "-m", "sluicegate_demo.replay", *what, "--gateway", gateway, *["--loop"] * loop)
+        self._running = f"traffic-{name}"
+        self._supervisord.add(self._running, command, autorestart=False)
         self.tallies.append(stats)
 
     def wait(self) -> None:
         """Until all rows are answered."""
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
+        while self._running is not None and self._supervisord.state(self._running) in ("STARTING", "RUNNING"):
+            time.sleep(0.2)
+        self.stop()
 
     def stop(self) -> None:
         """No new requests; those in flight are answered."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
-        self.wait()
+        if self._running is not None:
+            self._supervisord.remove(self._running)
+            self._running = None
 
     def counts(self) -> dict[str, Any]:
         """Sum over all processes so far."""

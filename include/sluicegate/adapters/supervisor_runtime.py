@@ -5,31 +5,15 @@ import http.client
 import json
 import socket
 import sys
-import xmlrpc.client
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from supervisor.xmlrpc import SupervisorTransport
 
 from sluicegate.domain.route import Target
 from sluicegate.errors import UnavailableError
 from sluicegate.ports.runtime import ServerStatus
 from sluicegate.settings import Settings
-
-_PROGRAM = """\
-[program:{name}]
-command={command}
-autorestart=true
-startsecs=0
-startretries=1000
-stopwaitsecs=10
-redirect_stderr=true
-stdout_logfile={folder}/{name}.log
-stdout_logfile_maxbytes=20MB
-stdout_logfile_backups=1
-"""
+from sluicegate.supervisord import Supervisord
 
 
 class SupervisorRuntime:
@@ -37,16 +21,19 @@ class SupervisorRuntime:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._servers = settings.supervisor / "servers"
+        self._supervisord = Supervisord(settings)
+        self._servers = self._supervisord.folder
 
     def start(self, model: str, version: str, package: Path) -> Target:
         name = _name(model, version)
         with self._locked():
             known = self._target(name)
-            target = known or Target(version, self._settings.host, self._free_port())
-            if known is None:
-                self._write(name, model, target, package)
-            self._ensure(name)
+            if known is not None:
+                self._supervisord.ensure(name)
+                return known
+            target = Target(version, self._settings.host, self._free_port())
+            self._write(name, target)
+            self._supervisord.add(name, self._command(model, target, package))
         return target
 
     def status(self, model: str) -> list[ServerStatus]:
@@ -57,49 +44,35 @@ class SupervisorRuntime:
     def stop(self, model: str, version: str) -> None:
         name = _name(model, version)
         with self._locked():
-            (self._servers / f"{name}.conf").unlink(missing_ok=True)
-            try:
-                self._call("stopProcessGroup", name)
-                self._call("removeProcessGroup", name)
-            except xmlrpc.client.Fault as e:
-                if "BAD_NAME" not in e.faultString:
-                    raise UnavailableError(f"supervisord does not stop the server {name}: {e.faultString}") from e
+            self._supervisord.remove(name)
             (self._servers / f"{name}.json").unlink(missing_ok=True)
 
-    def _write(self, name: str, model: str, target: Target, package: Path) -> None:
+    def _write(self, name: str, target: Target) -> None:
+        """Where the server listens; written before it starts, so that its port is never given twice."""
+        place = {"version": target.version, "host": target.host, "port": target.port}
+        (self._servers / f"{name}.json").write_text(json.dumps(place))
+
+    def _command(self, model: str, target: Target, package: Path) -> tuple[object, ...]:
         logs = self._settings.predictions / model / target.version
-        words: tuple[object, ...] = (
+        what = ("--package", package, "--model", model, "--version", target.version)
+        return (
             sys.executable,
             "-m",
             "sluicegate",
             "serve",
-            "--package",
-            package,
-            "--model",
-            model,
-            "--version",
-            target.version,
+            *what,
+            "--host",
+            target.host,
+            "--port",
+            target.port,
+            "--log-dir",
+            logs,
         )
-        words += ("--host", target.host, "--port", target.port, "--log-dir", logs)
-        command = " ".join(f'"{word}"' for word in words)
-        text = _PROGRAM.format(name=name, command=command, folder=self._settings.supervisor)
-        (self._servers / f"{name}.json").write_text(
-            json.dumps({"version": target.version, "host": target.host, "port": target.port})
-        )
-        (self._servers / f"{name}.conf").write_text(text.replace("%", "%%"))
-
-    def _ensure(self, name: str) -> None:
-        try:
-            self._call("reloadConfig")
-            self._call("addProcessGroup", name)
-        except xmlrpc.client.Fault as e:
-            if "ALREADY_ADDED" not in e.faultString:
-                raise UnavailableError(f"supervisord does not start the server {name}: {e.faultString}") from e
 
     def _status(self, model: str, name: str, target: Target) -> ServerStatus:
         try:
-            running = self._call("getProcessInfo", name)["statename"] == "RUNNING"
-        except (xmlrpc.client.Fault, UnavailableError):
+            running = self._supervisord.state(name) == "RUNNING"
+        except UnavailableError:
             running = False
         ready, detail = _deep_health(target) if running else (False, f"the process is not running: see {name}.log")
         return ServerStatus(model, target, running, ready, detail)
@@ -118,16 +91,6 @@ class SupervisorRuntime:
                 return port
         low, high = self._settings.server_ports
         raise UnavailableError(f"no port from {low} to {high - 1} is free for a model server: set SLUICEGATE_SERVER_PORT")
-
-    def _call(self, method: str, *arguments: str) -> Any:
-        transport = SupervisorTransport(None, None, f"unix://{self._settings.supervisor_socket}")
-        try:
-            with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as proxy:
-                return getattr(proxy.supervisor, method)(*arguments)
-        except OSError as e:
-            raise UnavailableError(
-                f"supervisord does not answer on {self._settings.supervisor_socket}: run `make up` ({e})"
-            ) from e
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -13,14 +13,13 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
-from supervisor.xmlrpc import SupervisorTransport
-
 from sluicegate.domain.order import Order
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.local.programs import Program, environment, ports_needed, programs, supervisord_conf, tool
 from sluicegate.local.secrets import PASSWORDS, airflow_password, create_secrets, secret_file, write_private
 from sluicegate.local.survivors import end_survivors
 from sluicegate.settings import Settings
+from sluicegate.supervisord import Supervisord
 
 HEALTHY_WITHIN = 120.0
 """Seconds after which a start that is not healthy is called failed."""
@@ -65,7 +64,7 @@ def running(settings: Settings) -> bool:
     """Whether the stack's supervisord answers."""
     try:
         _supervisor(settings, "getState")
-    except (OSError, xmlrpc.client.Error):
+    except (UnavailableError, xmlrpc.client.Error):
         return False
     return True
 
@@ -229,10 +228,7 @@ def _state(process: Any, health: dict[str, str]) -> str:
 
 
 def _supervisor(settings: Settings, method: str, *arguments: Any) -> Any:
-    """Ask supervisord; XML-RPC has no types."""
-    transport = SupervisorTransport(None, None, f"unix://{settings.supervisor_socket}")
-    with xmlrpc.client.ServerProxy("http://supervisor", transport=transport) as proxy:
-        return getattr(proxy.supervisor, method)(*arguments)
+    return Supervisord(settings).call(method, *arguments)
 
 
 def _alive(pid: int) -> bool:
