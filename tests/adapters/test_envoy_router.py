@@ -1,5 +1,6 @@
 """Crashes and quarrels at the router: half-written files, a dead or stopped gateway, a stopped writer."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -168,42 +169,39 @@ class TestWriterThatIsStopped:
             EnvoyRouter(settings).apply(at(25))
 
 
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """A limit of zero bytes a file stands for it: every write fails, renames go on.
+
+    It must be lifted before the test ends: pytest itself may be writing its progress to a file.
+    """
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 class TestDiskThatIsFull:
-    """A limit of zero bytes a file stands for it: every write fails, renames go on."""
-
-    @pytest.fixture
-    def full(self) -> Iterator[None]:
-        before = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-        try:
-            yield
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
     @pytest.fixture
     def exposed(self, settings: Settings) -> EnvoyRouter:
         router = EnvoyRouter(settings)
         router.apply(at(25))
         return router
 
-    def test_lease_is_enforced_without_room_and_the_trouble_told(
-        self, settings: Settings, exposed: EnvoyRouter, full: None
-    ) -> None:
-        with pytest.raises(UnavailableError, match="make room"):
+    def test_lease_is_enforced_without_room_and_the_trouble_told(self, settings: Settings, exposed: EnvoyRouter) -> None:
+        with full_disk(), pytest.raises(UnavailableError, match="make room"):
             exposed.enforce(time.time() + 61)
         assert weight_in_file(settings) == 0
 
-    def test_cut_goes_through_without_room_and_the_trouble_is_told(
-        self, settings: Settings, exposed: EnvoyRouter, full: None
-    ) -> None:
-        with pytest.raises(UnavailableError, match="make room"):
+    def test_cut_goes_through_without_room_and_the_trouble_is_told(self, settings: Settings, exposed: EnvoyRouter) -> None:
+        with full_disk(), pytest.raises(UnavailableError, match="make room"):
             exposed.apply(at(25).cut())
         assert weight_in_file(settings) == 0
 
-    def test_weight_that_finds_no_room_leaves_the_traffic_as_it_was(
-        self, settings: Settings, exposed: EnvoyRouter, full: None
-    ) -> None:
-        with pytest.raises(UnavailableError, match="make room"):
+    def test_weight_that_finds_no_room_leaves_the_traffic_as_it_was(self, settings: Settings, exposed: EnvoyRouter) -> None:
+        with full_disk(), pytest.raises(UnavailableError, match="make room"):
             exposed.apply(at(50))
         assert weight_in_file(settings) == 25
 
