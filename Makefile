@@ -22,7 +22,7 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt include/pyproject.toml
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e include
 	@touch $@
 
-demo: install ## real flights through the whole loop: one promotion, two reverts (about 6 minutes)
+demo: install ## real flights through the whole loop: one promotion, two reverts (3 to 6 minutes)
 	@$(BIN)/python -m sluicegate_demo
 
 test: install ## all tests

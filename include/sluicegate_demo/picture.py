@@ -47,7 +47,7 @@ def _rollout(axes: Axes, state: Rollout, origin: float) -> None:
         if record.kind == "mirror":
             left = record.left_at or ended
             axes.axvspan(
-                record.entered_at - origin, left - origin, 0, 1, facecolor="#edae49", alpha=0.18, hatch="///", edgecolor="#edae49"
+                record.entered_at - origin, left - origin, facecolor="#fbf0dc", hatch="////", edgecolor="#e0b768", linewidth=0.5
             )
         else:
             axes.annotate(
@@ -58,11 +58,8 @@ def _rollout(axes: Axes, state: Rollout, origin: float) -> None:
 
 def _label(axes: Axes, state: Rollout, x: float, colour: str) -> None:
     failed = next((r for r in state.records if r.verdict == "FAIL"), None)
-    where = (
-        ""
-        if failed is None
-        else f"\nby gate {failed.gate}\n" + ("in the mirror stage" if failed.kind == "mirror" else f"at {failed.weight} %")
-    )
+    place = "" if failed is None else ("in mirror" if failed.kind == "mirror" else f"at {failed.weight} %")
+    where = "" if failed is None else f"\nby {failed.gate}\n{place}"
     text = f"version {state.candidate}\n{state.outcome}{where}"
     axes.annotate(text, (x, 104), ha="right", va="bottom", color=colour, fontsize=10, fontweight="bold", annotation_clip=False)
 
@@ -85,10 +82,9 @@ def _traffic(axes: Axes, folder: Path, started_at: float, finished_at: float) ->
     top = 1.6 * float(np.median(total[total > 0]))
     axes.stackplot(seconds[:-1], served.values(), labels=[f"version {name}" for name in served], colors=_COLOURS, alpha=0.85)
     axes.set_ylim(0, top)
-    burst = int(np.argmax(total))
-    axes.annotate(
-        f"all of July, up to {total[burst]:.0f} a second ↑", (burst, top), (-4, -14), textcoords="offset points", ha="right"
-    )
+    burst = int(np.argmax(total > top))
+    text = f"all of July, up to {total.max():.0f} a second →"
+    axes.annotate(text, (burst, top), (-4, -14), textcoords="offset points", ha="right")
     axes.set_title("Answers to users, by model version", loc="left")
     axes.set_ylabel("requests per second")
     axes.set_xlabel("time since the demo began [minutes:seconds]")
