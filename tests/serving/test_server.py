@@ -1,5 +1,6 @@
 """The real server process: what stands on the wire, how it stops, what kill -9 leaves."""
 
+import contextlib
 import http.client
 import json
 import signal
@@ -62,23 +63,26 @@ class Clients(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)
         number = 0
-        while not self.stop.is_set():
-            number += 1
-            row = toy_row(number) | {"request_id": f"{self._name}-{number}"}
-            try:
-                connection.request("POST", PATH, orjson.dumps(row))
-                answer = connection.getresponse()
-                answer.read()
-            except ConnectionRefusedError:
-                return
-            except (OSError, http.client.HTTPException):
-                self.lost += 1
-                return
-            self.failed += answer.status != 200
-            self.answered[row["request_id"]] = time.time()
-        connection.close()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=5)) as connection:
+            while not self.stop.is_set():
+                number += 1
+                row = toy_row(number) | {"request_id": f"{self._name}-{number}"}
+                try:
+                    status = self._ask(connection, orjson.dumps(row))
+                except ConnectionRefusedError:
+                    return
+                except (OSError, http.client.HTTPException):
+                    self.lost += 1
+                    return
+                self.failed += status != 200
+                self.answered[row["request_id"]] = time.time()
+
+    def _ask(self, connection: http.client.HTTPConnection, body: bytes) -> int:
+        connection.request("POST", PATH, body)
+        with connection.getresponse() as answer:  # closed also when the server is killed in the middle of it
+            answer.read()
+            return answer.status
 
 
 class TestWire:
