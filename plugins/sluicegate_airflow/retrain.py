@@ -19,11 +19,15 @@ log = logging.getLogger(__name__)
 
 @task
 def changed(model: str, snapshot: Mapping[str, Any]) -> dict[str, Any]:
-    """Skip what follows when the same data, spec, features and seed were trained and registered before."""
+    """Skip what follows when the same data, spec, features and seed were trained and compared with this champion before."""
+    from sluicegate.actions.release import champion_version
+
     with told():
         ports = wire()
         key = Order("train", model, train_inputs(ports, model, {"snapshot": snapshot})).key
-        known = [e.data for e in ports.journal.events(model, kinds=(Kind.REGISTERED,)) if e.data.get("train_key") == key]
+        champion = champion_version(ports, model)
+        registered = [e.data for e in ports.journal.events(model, kinds=(Kind.REGISTERED,)) if e.data.get("train_key") == key]
+        known = [data for data in registered if champion in (data.get("champion", champion), data["version"])]
     if known:
         raise AirflowSkipException(f"nothing changed: version {known[-1]['version']} was trained from exactly this (key {key})")
     return {"snapshot_id": snapshot["snapshot_id"], "train_key": key}

@@ -106,12 +106,13 @@ class RevertOperator(BaseOperator):
         self.model, self.rollout_id = model, rollout_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from sluicegate.actions.release import revert, rollout
+        from sluicegate.actions.release import promote, revert, rollout
 
         with told():
             ports = wire()
             state = rollout(ports, self.model, self.rollout_id)
             if state.outcome is Outcome.PROMOTED:
+                promote(ports, self.model, self.rollout_id, author=author(context))  # what a failed promotion left undone
                 raise AirflowSkipException(f"version {state.candidate} was promoted: nothing to take back")
             reason = state.reason if state.phase is Phase.FAILED else "task_failed"
             return said(self, revert(ports, self.model, self.rollout_id, author=author(context), reason=reason))
@@ -168,7 +169,10 @@ def end_abandoned(ports: Ports, model: str, mine: str) -> bool:
     """
     from sluicegate.actions.release import promote, revert, status
 
-    left = status(ports, model)
+    lock, left = ports.journal.holder(model), status(ports, model)
+    if lock is not None and not ports.journal.events(model, lock.holder, kinds=(Kind.OPENED,)):
+        ports.journal.release(model, lock.token)  # killed between taking the lock and writing the plan
+        return True
     if left is None or ports.journal.events(model, left.rollout_id, kinds=(Kind.OPENED,))[0].author != mine:
         return False
     if left.outcome is Outcome.PROMOTED:

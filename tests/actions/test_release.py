@@ -17,6 +17,7 @@ from sluicegate.actions.release import (
     rollout,
     status,
 )
+from sluicegate.actions.release.stage import stage_route
 from sluicegate.domain.evidence import SCORE_BINS
 from sluicegate.domain.rollout import Kind, Outcome, Phase
 from sluicegate.domain.spec import parse_spec
@@ -82,6 +83,13 @@ def watch_until_decided(ports: FakePorts, watch: Watch, looks: int = 400) -> str
 def pass_stage(ports: FakePorts, rollout_id: str, index: int) -> None:
     enter_stage(ports, "toy", rollout_id, index, author="test")
     assert watch_until_decided(ports, open_watch(ports, "toy", rollout_id, index, author="test")) == "pass"
+
+
+def take_away(ports: FakePorts, rollout_id: str) -> None:
+    """What the guard does when nobody renews the lease."""
+    ports.clock.sleep(10.1)
+    ports.router.enforce(ports.clock.now())
+    ports.journal.append("toy", rollout_id, Kind.TROUBLE, {}, author="guard", reason="LEASE_EXPIRED")
 
 
 def weight(ports: FakePorts) -> int:
@@ -274,17 +282,70 @@ class TestWatcherDies:
         rollout_id = begin(ports)
         pass_stage(ports, rollout_id, 0)
         enter_stage(ports, "toy", rollout_id, 1, author="test")
-        ports.clock.sleep(10.1)
-        ports.router.enforce(ports.clock.now())
+        take_away(ports, rollout_id)
         watch = open_watch(ports, "toy", rollout_id, 1, author="test")
         assert weight(ports) == 10
         assert watch_until_decided(ports, watch) == "pass"
+
+    def test_a_weight_that_was_taken_twice_is_not_given_back_again(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        take_away(ports, rollout_id)
+        open_watch(ports, "toy", rollout_id, 1, author="test")
+        take_away(ports, rollout_id)
+        with pytest.raises(RefusedError, match="not given back"):
+            open_watch(ports, "toy", rollout_id, 1, author="test")
+        assert weight(ports) == 0
+
+    def test_a_judge_that_dies_between_cut_and_journal_leaves_the_weight_at_zero(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        route = ports.router.read("toy")
+        assert route is not None
+        ports.router.apply(route.cut())
+        with pytest.raises(RefusedError, match="not given back"):
+            open_watch(ports, "toy", rollout_id, 1, author="test")
+        assert weight(ports) == 0
 
     def test_a_decided_stage_is_not_watched_again(self, ports: FakePorts) -> None:
         rollout_id = begin(ports)
         pass_stage(ports, rollout_id, 0)
         with pytest.raises(RefusedError, match="not open"):
             open_watch(ports, "toy", rollout_id, 0, author="test")
+
+
+class TestRaces:
+    def test_a_stage_that_is_entered_while_the_rollout_is_reverted_gives_no_weight(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        late = stage_route(ports, rollout(ports, "toy", rollout_id), 1)
+        revert(ports, "toy", rollout_id, author="person", reason="now")
+        with pytest.raises(StaleTokenError):
+            ports.router.apply(late)
+        with pytest.raises(RefusedError):
+            enter_stage(ports, "toy", rollout_id, 1, author="test")
+        assert weight(ports) == 0
+
+    def test_promote_and_revert_at_once_have_one_winner(self, ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> None:
+        rollout_id = begin(ports)
+        for index in range(4):
+            pass_stage(ports, rollout_id, index)
+        stale = rollout(ports, "toy", rollout_id)
+        promote(ports, "toy", rollout_id, author="dag")
+        monkeypatch.setattr("sluicegate.actions.release.end.rollout", lambda *_: stale)
+        with pytest.raises(RefusedError):
+            revert(ports, "toy", rollout_id, author="person", reason="late")
+        route = ports.router.read("toy")
+        assert route is not None
+        assert route.champion.version == "2"
+        assert "2" in [s.target.version for s in ports.runtime.status("toy")]
+
+    def test_a_candidate_that_was_compared_with_an_older_champion_is_refused(self, ports: FakePorts) -> None:
+        ports.register("4", champion="0")
+        with pytest.raises(RefusedError, match="compared with version 0, but the champion is 1"):
+            open_rollout(ports, "toy", "4", author="test", run_id="x")
 
 
 class TestRefusals:

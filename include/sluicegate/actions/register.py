@@ -47,7 +47,9 @@ def run_register(order: Order, ports: Ports, folder: Path) -> dict[str, Any]:
         "release": release,
         "predicted": compared["predicted"],
     }
-    _journal(ports, order, made, answer | {"model_hash": trained["model_hash"], "snapshot_id": trained["snapshot_id"]})
+    champion = json.loads((compare / "order.json").read_text())["inputs"]["champion_version"]
+    traced = {"model_hash": trained["model_hash"], "snapshot_id": trained["snapshot_id"], "champion": champion}
+    _journal(ports, order, made, answer | traced)
     return answer
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, cr
 from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import OperationalError
 
-from sluicegate.errors import LockedError, StaleTokenError, UnavailableError
+from sluicegate.errors import LockedError, RefusedError, StaleTokenError, UnavailableError
 from sluicegate.ports.journal import Event, Lock
 
 _META = MetaData()
@@ -59,11 +59,13 @@ class SqlJournal:
         author: str,
         reason: str = "",
         token: int | None = None,
+        unless: Sequence[str] = (),
     ) -> Event:
         body = json.dumps(data, sort_keys=True, allow_nan=False)
         with self._writing() as db:
             if token is not None:
                 _refuse_stale(db, model, token)
+            _refuse_known(db, model, rollout, unless)
             last = db.execute(select(_EVENTS).order_by(_EVENTS.c.number.desc()).limit(1)).first()
             number, before = (last.number + 1, last.digest) if last else (1, "")
             at = time.time()
@@ -98,7 +100,9 @@ class SqlJournal:
 
     def release(self, model: str, token: int) -> None:
         with self._writing() as db:
-            db.execute(update(_LOCKS).where(_LOCKS.c.model == model, _LOCKS.c.token == token).values(holder=None))
+            db.execute(
+                update(_LOCKS).where(_LOCKS.c.model == model, _LOCKS.c.token == token).values(holder=None, token=token + 1)
+            )
 
     def holder(self, model: str) -> Lock | None:
         with self._reading() as db:
@@ -164,6 +168,13 @@ def _refuse_stale(db: Connection, model: str, token: int) -> None:
     newest = row.token if row else 0
     if token < newest:
         raise StaleTokenError(f"token {token} for model '{model}' is older than {newest}: a newer rollout has taken over")
+
+
+def _refuse_known(db: Connection, model: str, rollout: str, kinds: Sequence[str]) -> None:
+    mine = (_EVENTS.c.model == model, _EVENTS.c.rollout == rollout, _EVENTS.c.kind.in_([str(k) for k in kinds]))
+    found = db.execute(select(_EVENTS.c.kind).where(*mine).limit(1)).scalar() if kinds else None
+    if found is not None:
+        raise RefusedError(f"rollout '{rollout}' of model '{model}' is {found} already: somebody else was faster")
 
 
 def _event(row: Row[Any]) -> Event:

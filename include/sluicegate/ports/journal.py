@@ -40,8 +40,12 @@ class Journal(Protocol):
         author: str,
         reason: str = "",
         token: int | None = None,
+        unless: Sequence[str] = (),
     ) -> Event:
-        """Add an event; with a token, StaleTokenError when a newer one was handed out."""
+        """Add an event, unless the rollout has one of these kinds already (RefusedError): checked and written in one transaction.
+
+        With a token, StaleTokenError when a newer one was handed out, or the lock was given back since.
+        """
         ...
 
     def events(
@@ -58,7 +62,7 @@ class Journal(Protocol):
         ...
 
     def release(self, model: str, token: int) -> None:
-        """Give the lock back; a stale token changes nothing."""
+        """Give the lock back and outdate its token, so that whoever still writes with it is refused; a stale token changes nothing."""
         ...
 
     def holder(self, model: str) -> Lock | None:

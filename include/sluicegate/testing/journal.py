@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluicegate.domain.order import content_key
-from sluicegate.errors import LockedError, StaleTokenError
+from sluicegate.errors import LockedError, RefusedError, StaleTokenError
 from sluicegate.ports.clock import Clock
 from sluicegate.ports.journal import Event, Lock
 
@@ -29,10 +29,13 @@ class MemoryJournal:
         author: str,
         reason: str = "",
         token: int | None = None,
+        unless: Sequence[str] = (),
     ) -> Event:
         newest = self._tokens.get(model, 0)
         if token is not None and token < newest:
             raise StaleTokenError(f"token {token} for model '{model}' is older than {newest}: a newer rollout has taken over")
+        if unless and (found := self.events(model, rollout, kinds=unless)):
+            raise RefusedError(f"rollout '{rollout}' of model '{model}' is {found[0].kind} already: somebody else was faster")
         body = json.loads(json.dumps(data, allow_nan=False))
         before = self._events[-1].digest if self._events else ""
         number = len(self._events) + 1
@@ -68,6 +71,7 @@ class MemoryJournal:
         held = self._locks.get(model)
         if held is not None and held.token == token:
             self._locks[model] = None
+            self._tokens[model] = token + 1
 
     def holder(self, model: str) -> Lock | None:
         return self._locks.get(model)

@@ -61,7 +61,7 @@ class FakePorts:
     def spec(self, model: str) -> ModelSpec:
         return self.model_spec
 
-    def register(self, version: str, *, release: bool = True, predicted: Mapping[str, Any] | None = None) -> None:
+    def register(self, version: str, *, release: bool = True, predicted: Mapping[str, Any] | None = None, **more: Any) -> None:
         """What the order `register` leaves in the journal."""
-        data = {"version": version, "verdict": "promote", "release": release, "predicted": predicted}
+        data = {"version": version, "verdict": "promote", "release": release, "predicted": predicted, **more}
         self.journal.append(self.model_spec.model, "", Kind.REGISTERED, data, author="test")

@@ -34,8 +34,13 @@ def open_rollout(ports: Ports, model: str, version: str, *, author: str, run_id:
         raise RefusedError(
             f"version {version} of model '{model}' was not released by the comparison ({known['verdict']}): retrain"
         )
+    compared = known.get("champion", champion)
+    if compared != champion:
+        raise RefusedError(
+            f"version {version} of model '{model}' was compared with version {compared}, but the champion is {champion} now: retrain"
+        )
+    spec = ports.spec(model)  # before the lock: a spec that is refused now must not leave the model locked
     lock = ports.journal.acquire(model, rollout_id)
-    spec = ports.spec(model)
     plan = {
         "candidate": version,
         "champion": champion,

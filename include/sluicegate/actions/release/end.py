@@ -1,5 +1,7 @@
 """The ends of a rollout: promote, revert, retire. The cut comes first; what follows may fail and be asked for again."""
 
+from dataclasses import replace
+
 from sluicegate.actions.release.begin import server, target
 from sluicegate.actions.release.read import champion_version, rollout
 from sluicegate.domain.rollout import Kind, Outcome, Phase, Rollout
@@ -7,6 +9,8 @@ from sluicegate.domain.route import Route
 from sluicegate.errors import RefusedError, SluicegateError
 from sluicegate.ports import Ports
 
+ENDS = (Kind.CUT, Kind.PROMOTED, Kind.REVERTED)
+"""After any of these nothing may put traffic on the candidate again, except that a promotion keeps it."""
 QUIET_FOR = 0.3
 """Seconds during which the gateway must count no new candidate request before a revert is called verified."""
 
@@ -20,9 +24,9 @@ def promote(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollou
     if state.outcome is not Outcome.PROMOTED:
         _refuse_promotion(state)
         data = {"candidate": state.candidate, "champion": state.champion, "reason": _why_promoted(state)}
-        ports.journal.append(model, rollout_id, Kind.PROMOTED, data, author=author, token=state.token)
+        ports.journal.append(model, rollout_id, Kind.PROMOTED, data, author=author, token=state.token, unless=ENDS)
     if champion_version(ports, model) == state.candidate:
-        ports.router.apply(Route(model, target(ports, model, state.candidate), token=state.token))
+        ports.router.apply(Route(model, target(ports, model, state.candidate), token=last_token(state)))
         ports.registry.alias(model, "champion", state.candidate)
         ports.registry.alias(model, "candidate", None)
     ports.journal.release(model, state.token)
@@ -42,8 +46,20 @@ def revert(
         why = {"reason": state.reason or reason, "message": state.message} if judged else {"reason": reason, "message": ""}
         data = {"outcome": outcome, **why, **cut}
         if state.cut_at is None:
-            ports.journal.append(model, rollout_id, Kind.CUT, {"reason": reason}, author=author, token=state.token)
-        ports.journal.append(model, rollout_id, Kind.REVERTED, data, author=author, reason=reason, token=state.token)
+            ports.journal.append(
+                model, rollout_id, Kind.CUT, {"reason": reason}, author=author, token=state.token, unless=(Kind.PROMOTED,)
+            )
+        ports.journal.append(
+            model,
+            rollout_id,
+            Kind.REVERTED,
+            data,
+            author=author,
+            reason=reason,
+            token=state.token,
+            unless=(Kind.PROMOTED, Kind.REVERTED),
+        )
+    _fence_off(ports, state)
     ports.runtime.stop(model, state.candidate)
     ports.registry.alias(model, "candidate", None)
     ports.journal.release(model, state.token)
@@ -64,6 +80,18 @@ def retire(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout
     ports.runtime.stop(model, state.champion)
     ports.journal.append(model, rollout_id, Kind.RETIRED, {"version": state.champion}, author=author)
     return rollout(ports, model, rollout_id)
+
+
+def last_token(state: Rollout) -> int:
+    """Token of a rollout's last write to the router: one above its own, which no rollout ever holds, so that late writes are stale."""
+    return state.token + 1
+
+
+def _fence_off(ports: Ports, state: Rollout) -> None:
+    """Cut once more under the last token: a stage that is being entered at this very moment cannot give weight any more."""
+    route = ports.router.read(state.model)
+    if route is not None and route.token <= last_token(state):
+        ports.router.apply(replace(route.cut(), token=last_token(state)))
 
 
 def _refuse_promotion(state: Rollout) -> None:

@@ -28,7 +28,8 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
             "mirror": route.mirror,
             "baseline": baseline.to_dict(),
         }
-        ports.journal.append(model, rollout_id, Kind.STAGE_ENTERED, data, author=author, token=state.token)
+        ended = (Kind.CUT, Kind.PROMOTED, Kind.REVERTED)
+        ports.journal.append(model, rollout_id, Kind.STAGE_ENTERED, data, author=author, token=state.token, unless=ended)
     ports.router.apply(route)
     return rollout(ports, model, rollout_id)
 

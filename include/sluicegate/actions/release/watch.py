@@ -11,8 +11,9 @@ from sluicegate.domain.route import Route
 from sluicegate.domain.verdict import StageVerdict, Verdict
 from sluicegate.errors import RefusedError, SluicegateError
 from sluicegate.gates import Case, add, judge, open_case
-from sluicegate.ports import Ports
+from sluicegate.ports import Event, Ports
 
+ENDED = (Kind.CUT, Kind.PROMOTED, Kind.REVERTED)
 Decision = Literal["pass", "fail", "undecided", "held", "waiting", "lost"]
 
 
@@ -91,7 +92,8 @@ class Watch:
 def open_watch(ports: Ports, model: str, rollout_id: str, index: int, *, author: str) -> Watch:
     """Begin, or after a crash go on, watching stage `index`: the case is rebuilt from the journaled readings.
 
-    A weight that the guard took away meanwhile is given back once. Raises RefusedError when the stage is not the present one.
+    A weight that the guard took away is given back once. Raises RefusedError when the stage is not the present one, or when the
+    weight is gone and the guard did not take it: then a judge cut it, and died before it could say so.
     """
     state = rollout(ports, model, rollout_id)
     if not state.open or state.cut_at is not None or index != state.next_stage - 1 or state.records[index].verdict is not None:
@@ -100,18 +102,34 @@ def open_watch(ports: Ports, model: str, rollout_id: str, index: int, *, author:
     case = _replay(ports, state, index)
     now = ports.router.read(model)
     if now is None or now.weight != route.weight or now.mirror != route.mirror:
+        _refuse_to_resume(ports, state, index)
+        data = {"index": index, "weight": route.weight}
+        ports.journal.append(model, rollout_id, Kind.RESUMED, data, author=author, token=state.token, unless=ENDED)
         ports.router.apply(route)
     return Watch(ports, state, index, route, case, author)
 
 
+def _refuse_to_resume(ports: Ports, state: Rollout, index: int) -> None:
+    """Only what the guard took is given back, and only once a stage."""
+    since = _entry(ports, state, index).number
+    kinds = (Kind.TROUBLE, Kind.RESUMED)
+    told = [e.kind for e in ports.journal.events(state.model, state.rollout_id, after=since, kinds=kinds)]
+    if Kind.TROUBLE not in told or Kind.RESUMED in told:
+        raise RefusedError(f"the traffic of stage {index} of rollout '{state.rollout_id}' was taken away: it is not given back")
+
+
+def _entry(ports: Ports, state: Rollout, index: int) -> Event:
+    entered = ports.journal.events(state.model, state.rollout_id, kinds=(Kind.STAGE_ENTERED,))
+    return next(e for e in entered if e.data["index"] == index)
+
+
 def _replay(ports: Ports, state: Rollout, index: int) -> Case:
     """The case as the journaled readings of this stage make it."""
-    events = ports.journal.events(state.model, state.rollout_id, kinds=(Kind.STAGE_ENTERED, Kind.EVIDENCE))
-    mine = [e for e in events if e.data["index"] == index]
     if state.predicted is None:
         raise SluicegateError(f"rollout '{state.rollout_id}' has no prediction from the offline comparison: it cannot be judged")
-    baseline = Reading.from_dict(mine[0].data["baseline"])
+    entry = _entry(ports, state, index)
+    baseline = Reading.from_dict(entry.data["baseline"])
     case = open_case(state.release, state.stages[index], state.predicted, baseline, state.score_range)
-    for entry in mine[1:]:
-        case = add(case, Reading.from_dict(entry.data["reading"]))
+    for look in ports.journal.events(state.model, state.rollout_id, after=entry.number, kinds=(Kind.EVIDENCE,)):
+        case = add(case, Reading.from_dict(look.data["reading"]))
     return case
