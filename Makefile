@@ -1,6 +1,6 @@
 # One target a need. Everything is installed into .venv by the first target that needs it.
 SHELL := /bin/bash
-PYTHON ?= python3
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_HOME := $(CURDIR)/var/demo
@@ -33,7 +33,7 @@ up: install ## start the local stack and wait until it is healthy
 
 down: install ## stop it, and a demo that was left running
 	@$(BIN)/python -m sluicegate.local down
-	@if [ -e $(DEMO_HOME)/supervisor ]; then SLUICEGATE_HOME=$(DEMO_HOME) $(BIN)/python -m sluicegate.local down; fi
+	@if [ -e $(DEMO_HOME) ]; then SLUICEGATE_HOME=$(DEMO_HOME) $(BIN)/python -m sluicegate.local down; fi
 
 status: install ## what runs and where
 	@$(BIN)/python -m sluicegate.local status

@@ -1,6 +1,7 @@
 """`python -m sluicegate …`: what a worker process runs, and what a person runs when Airflow is down."""
 
 import argparse
+import getpass
 import json
 import logging
 import sys
@@ -43,8 +44,8 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(run=run)
     revert = verbs.add_parser("revert", help="take the candidate back now")
     revert.add_argument("model")
-    revert.add_argument("--reason", required=True)
-    revert.add_argument("--author", required=True)
+    revert.add_argument("--reason", default="manual")
+    revert.add_argument("--author", default=getpass.getuser())
     revert.set_defaults(run=_revert)
     return parser
 

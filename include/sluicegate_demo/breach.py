@@ -1,8 +1,9 @@
 """How long a breach lasted: from the instant at which the evidence at the servers sufficed for FAIL to the last request that the
 gateway gave the candidate. Recomputed afterwards from the servers' own prediction logs and the journal.
 
-The readings that were taken until the last look before the cut are as journaled. From there on the counters are advanced, every
-STEP seconds, by what the prediction logs show to have been answered by then, and the judge is asked; its first FAIL is the breach.
+The readings are as journaled until the last look before the cut at which both versions could be read. From there on the counters
+are advanced, every STEP seconds, by what the prediction logs show to have been answered by then, and the judge is asked; its first
+FAIL is the breach. Where the logs cannot show it (errors that only the gateway saw), the breach begins at that last look.
 """
 
 import json
@@ -60,9 +61,10 @@ def _journaled(ports: Ports, state: Rollout, index: int) -> tuple[Case, Reading,
     assert state.predicted is not None  # a judged rollout has a prediction
     case = open_case(state.release, state.stages[index], state.predicted, baseline, state.score_range)
     readings = [Reading.from_dict(look["reading"]) for look in looks]
-    for reading in readings[:-1]:
+    known = max((n for n, r in enumerate(readings[:-1]) if r.champion and r.candidate), default=-1)  # both arms were read
+    for reading in readings[: known + 1]:
         case = add(case, reading)
-    return case, readings[-2] if len(readings) > 1 else baseline, readings[-1]
+    return case, readings[known] if known >= 0 else baseline, readings[-1]
 
 
 def _first_fail(case: Case, before: Reading, last: Reading, champion: list[Any], candidate: list[Any], state: Rollout) -> float:

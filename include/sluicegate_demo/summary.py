@@ -21,7 +21,7 @@ def summary(ports: Ports, model: str, traffic: Iterable[Path], started_at: float
         "rollouts": [_rollout(ports, s) for s in states if s.champion is not None],
         "first_version": [_rollout(ports, s) for s in states if s.champion is None],
         "requests_total": sum(t["sent"] for t in tallies),
-        "requests_failed": sum(t["failed"] for t in tallies),
+        "requests_failed": sum(t["sent"] - t["answered"] for t in tallies),
         "failures": [t["failures"] for t in tallies if t["failures"]],
         "rows": _rows(ports, model),
         "started_at": _iso(started_at),

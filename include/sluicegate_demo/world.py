@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from sluicegate.local.stack import down, running
+from sluicegate.local.stack import down, refuse_taken_ports
 from sluicegate.settings import Settings
 from sluicegate.supervisord import Supervisord
 
@@ -46,8 +46,9 @@ def demo_settings() -> Settings:
 
 def fresh_world(settings: Settings) -> None:
     """An empty home, and the flights model with short stages."""
-    if running(settings):
-        down(settings)
+    if settings.home.exists():
+        down(settings)  # also what is left of a demo whose supervisor was killed
+    refuse_taken_ports(settings)
     shutil.rmtree(settings.home, ignore_errors=True)
     target = settings.models / MODEL
     shutil.copytree(settings.project / "include" / "models" / MODEL, target, ignore=shutil.ignore_patterns("__pycache__"))

@@ -30,7 +30,7 @@ def up(settings: Settings) -> None:
     parts = _parts(settings)
     env = stack_environment(settings)
     if not running(settings):
-        _refuse_taken_ports(settings)
+        refuse_taken_ports(settings)
         _prepare(settings, env)
         write_private(settings.supervisor / "supervisord.conf", supervisord_conf(settings, parts))
         _say("starting supervisord")
@@ -138,7 +138,8 @@ def _apply_airflow_settings(settings: Settings, env: dict[str, str]) -> None:
         raise UnavailableError(f"airflow_settings.yaml could not be applied: {done.stderr.strip()[-400:]}")
 
 
-def _refuse_taken_ports(settings: Settings) -> None:
+def refuse_taken_ports(settings: Settings) -> None:
+    """RefusedError names the port that is taken, by what it is needed for, and how to move it."""
     used: dict[int, str] = {}
     for what, (port, variable) in ports_needed(settings).items():
         if port in used:
