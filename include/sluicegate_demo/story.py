@@ -2,7 +2,7 @@
 
 before   history lands, a champion is trained on the early months and put in service
 act 1    July is served live; its labels land late; the better model is promoted by data arrival alone
-act 2    an engineer adds the temperature; since August the live weather feed is metric: stopped in the mirror stage
+act 2    an engineer adds the air pressure; since August the live feed sends another unit: stopped in the mirror stage
 act 3    an engineer adds a list that grows and is scanned at every request: cut at a traffic stage
 """
 
