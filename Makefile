@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO_HOME := $(CURDIR)/var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test up down status lint format bench lock
+.PHONY: help install demo unit test up down status lint format bench lock
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -24,6 +24,9 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt include/pyproject.toml
 
 demo: install ## real flights through the whole loop: one promotion, two reverts (3 to 6 minutes)
 	@$(BIN)/python -m sluicegate_demo
+
+unit: install ## the tests that start neither the stack nor a gateway, in about a minute
+	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway"
 
 test: install ## all tests
 	@$(BIN)/python -m pytest
