@@ -80,8 +80,9 @@ class TestEnvironment:
         assert not [s for s in secrets if s in shown]
 
     def test_one_setting_moves_airflow_to_postgresql(self, settings: Settings) -> None:
-        moved = environment(settings, "postgresql+psycopg2://db/airflow")
-        assert moved["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == "postgresql+psycopg2://db/airflow"
+        moved = environment(settings, "postgresql://db/airflow")
+        both = [moved[f"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN{kind}"] for kind in ("", "_ASYNC")]
+        assert both == ["postgresql+psycopg://db/airflow"] * 2  # the one driver that is installed serves both
 
     def test_without_it_airflow_keeps_sqlite_in_the_home_and_waits_for_its_lock(self, settings: Settings) -> None:
         url = make_url(environment(settings)["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"])

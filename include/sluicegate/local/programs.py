@@ -92,6 +92,15 @@ def environment(settings: Settings, database: str = "") -> dict[str, str]:
     }
 
 
+def database_environment(url: str) -> dict[str, str]:
+    """Airflow's connection. For PostgreSQL one driver serves its two kinds of engines; Airflow itself would want another for the second."""
+    name = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+    if not url.startswith("postgresql"):
+        return {name: url}
+    psycopg = f"postgresql+psycopg://{url.partition('://')[2]}"
+    return {name: psycopg, f"{name}_ASYNC": psycopg}
+
+
 def sqlite(settings: Settings, patience: int = 25) -> str:
     """Airflow's own database; `patience` is how many seconds a writer waits for the others (SQLite's usual 5 fail tasks at start)."""
     return f"sqlite:///{settings.home / 'airflow' / 'airflow.db'}?timeout={patience}"
@@ -118,7 +127,7 @@ def airflow_environment(settings: Settings, database: str) -> dict[str, str]:
         "AIRFLOW__API__PORT": str(settings.airflow_port),
         "AIRFLOW__API__BASE_URL": base,
         "AIRFLOW__API__WORKERS": "1",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database,
+        **database_environment(database),
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
         "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "5",
