@@ -19,6 +19,8 @@ from sluicegate.adapters.local_meter.pairs import APART_S, Pairs
 from sluicegate.adapters.local_meter.tail import VersionLog, _start
 from sluicegate.domain.evidence import SCORE_BINS, PairCounters
 from sluicegate.domain.route import Route, Target, bucket
+from sluicegate.serving.counters import Counters
+from sluicegate.serving.main import EVIDENCE_FILE
 from sluicegate.settings import Settings
 from sluicegate.testing.gateway import free_port, running_gateway, wait_until
 from sluicegate.testing.model_server import ModelServer, running_model_server
@@ -180,7 +182,25 @@ class TestMissing:
             reading = LocalMeter(Settings(home=tmp_path, gateway_admin_port=target.port)).read(Route("toy", target), since=0.0)
         assert 0.4 < time.monotonic() - began < 1.0
         assert reading.champion is None
-        assert "within 0.5 s" in reading.missing[0]
+        assert "within 0.15 s" in reading.missing[0]
+
+    @pytest.mark.parametrize(("age", "known"), [(0.0, True), (5.0, False)])
+    def test_a_saturated_server_is_known_from_what_it_has_just_written_and_not_from_old_news(
+        self, tmp_path: Path, age: float, known: bool
+    ) -> None:
+        import os
+        import socket
+
+        settings = Settings(home=tmp_path, gateway_admin_port=1)
+        arm = {"answer": Counters(1.0, (25.0,), (0.0, 1.0)).to_dict(), "mirror": Counters(1.0, (25.0,), (0.0, 1.0)).to_dict()}
+        written = settings.predictions / "toy" / "1" / EVIDENCE_FILE
+        written.parent.mkdir(parents=True)
+        written.write_text(json.dumps({"model": "toy", "version": "1", "score_range": [0.0, 1.0], **arm}))
+        os.utime(written, (time.time() - age, time.time() - age))
+        with socket.create_server(("127.0.0.1", 0)) as hole:
+            target = Target("1", "127.0.0.1", hole.getsockname()[1])
+            reading = LocalMeter(settings).read(Route("toy", target), since=0.0)
+        assert (reading.champion is not None) is known
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from sluicegate.adapters.local_meter.pairs import Pairs
-from sluicegate.adapters.local_meter.sources import Evidence, Source, evidence, gateway
+from sluicegate.adapters.local_meter.sources import EVIDENCE_TIMEOUT_S, Evidence, Source, evidence, gateway
 from sluicegate.domain.evidence import GatewayCounters, PairCounters, Reading
 from sluicegate.domain.route import Route, Target
 from sluicegate.errors import UnavailableError
@@ -56,7 +56,10 @@ class LocalMeter:
         return self._pool.submit(question)
 
     def _evidence(self, role: str, model: str, target: Target | None) -> Evidence | None:
-        return None if target is None else evidence(self._source(role, target.host, target.port), model, target)
+        if target is None:
+            return None
+        written = self._settings.predictions / model / target.version / "evidence.json"
+        return evidence(self._source(role, target.host, target.port, EVIDENCE_TIMEOUT_S), model, target, written)
 
     def _gateway(self, route: Route) -> GatewayCounters:
         """A wrong request looks like an error until the champion has refused it too: the errors must not seem to shrink then."""
