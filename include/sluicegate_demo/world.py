@@ -20,7 +20,7 @@ RELEASE = {
     "stages": [
         {"mirror": 30, "bake": "6s", "deadline": "60s", "min_requests": 300},
         {"weight": 5, "bake": "6s", "deadline": "60s", "min_requests": 20},
-        {"weight": 25, "bake": "6s", "deadline": "60s", "min_requests": 100},
+        {"weight": 25, "bake": "9s", "deadline": "90s", "min_requests": 100},
         {"weight": 50, "bake": "8s", "deadline": "90s", "min_requests": 300},
         {"weight": 100, "bake": "5s", "deadline": "60s", "min_requests": 300},
     ],
