@@ -26,6 +26,10 @@ class Kind(StrEnum):
     TROUBLE = "TROUBLE"
 
 
+ENDS = (Kind.CUT, Kind.PROMOTED, Kind.REVERTED)
+"""After any of these nothing may put traffic on the candidate again, except that a promotion keeps it."""
+
+
 class Phase(StrEnum):
     """Where a rollout stands now."""
 

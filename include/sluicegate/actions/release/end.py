@@ -4,13 +4,11 @@ from dataclasses import replace
 
 from sluicegate.actions.release.begin import server, target
 from sluicegate.actions.release.read import champion_version, rollout
-from sluicegate.domain.rollout import Kind, Outcome, Phase, Rollout
+from sluicegate.domain.rollout import ENDS, Kind, Outcome, Phase, Rollout
 from sluicegate.domain.route import Route
 from sluicegate.errors import RefusedError, SluicegateError
 from sluicegate.ports import Ports
 
-ENDS = (Kind.CUT, Kind.PROMOTED, Kind.REVERTED)
-"""After any of these nothing may put traffic on the candidate again, except that a promotion keeps it."""
 QUIET_FOR = 0.3
 """Seconds during which the gateway must count no new candidate request before a revert is called verified."""
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sluicegate.actions.release.begin import target
 from sluicegate.actions.release.read import rollout
-from sluicegate.domain.rollout import Kind, Rollout
+from sluicegate.domain.rollout import ENDS, Kind, Rollout
 from sluicegate.domain.route import Route
 from sluicegate.errors import RefusedError
 from sluicegate.ports import Ports
@@ -28,8 +28,7 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
             "mirror": route.mirror,
             "baseline": baseline.to_dict(),
         }
-        ended = (Kind.CUT, Kind.PROMOTED, Kind.REVERTED)
-        ports.journal.append(model, rollout_id, Kind.STAGE_ENTERED, data, author=author, token=state.token, unless=ended)
+        ports.journal.append(model, rollout_id, Kind.STAGE_ENTERED, data, author=author, token=state.token, unless=ENDS)
     ports.router.apply(route)
     return rollout(ports, model, rollout_id)
 

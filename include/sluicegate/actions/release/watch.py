@@ -6,14 +6,13 @@ from typing import Literal
 from sluicegate.actions.release.read import rollout
 from sluicegate.actions.release.stage import stage_route
 from sluicegate.domain.evidence import Reading
-from sluicegate.domain.rollout import Kind, Rollout
+from sluicegate.domain.rollout import ENDS, Kind, Rollout
 from sluicegate.domain.route import Route
 from sluicegate.domain.verdict import StageVerdict, Verdict
 from sluicegate.errors import RefusedError, SluicegateError
 from sluicegate.gates import Case, add, judge, open_case
 from sluicegate.ports import Event, Ports
 
-ENDED = (Kind.CUT, Kind.PROMOTED, Kind.REVERTED)
 Decision = Literal["pass", "fail", "undecided", "held", "waiting", "lost"]
 
 
@@ -104,7 +103,7 @@ def open_watch(ports: Ports, model: str, rollout_id: str, index: int, *, author:
     if now is None or now.weight != route.weight or now.mirror != route.mirror:
         _refuse_to_resume(ports, state, index)
         data = {"index": index, "weight": route.weight}
-        ports.journal.append(model, rollout_id, Kind.RESUMED, data, author=author, token=state.token, unless=ENDED)
+        ports.journal.append(model, rollout_id, Kind.RESUMED, data, author=author, token=state.token, unless=ENDS)
         ports.router.apply(route)
     return Watch(ports, state, index, route, case, author)
 
