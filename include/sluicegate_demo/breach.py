@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.actions.release import rollout
+from sluicegate.domain.compact import Base, plain, trail
 from sluicegate.domain.evidence import SCORE_BINS, ArmCounters, Reading
 from sluicegate.domain.rollout import Kind, Rollout
 from sluicegate.domain.route import bucket
@@ -56,15 +57,15 @@ def breach(ports: Ports, model: str, rollout_id: str) -> Breach | None:
 def _journaled(ports: Ports, state: Rollout, index: int) -> tuple[Case, Reading, Reading]:
     """The case before the failing look, the reading before it, and the failing look's reading."""
     events = ports.journal.events(state.model, state.rollout_id, kinds=(Kind.STAGE_ENTERED, Kind.EVIDENCE))
-    first, *looks = [e.data for e in events if e.data["index"] == index]
-    baseline = Reading.from_dict(first["baseline"])
+    first, *looks = [e for e in events if e.data["index"] == index]
+    entry = Base(first.number, plain(first.data["baseline"]))
     assert state.predicted is not None  # a judged rollout has a prediction
-    case = open_case(state.release, state.stages[index], state.predicted, baseline, state.score_range)
-    readings = [Reading.from_dict(look["reading"]) for look in looks]
+    case = open_case(state.release, state.stages[index], state.predicted, entry.reading, state.score_range)
+    readings = [base.reading for base in trail(entry, ((look.number, look.data["reading"]) for look in looks))]
     known = max((n for n, r in enumerate(readings[:-1]) if r.champion and r.candidate), default=-1)  # both arms were read
     for reading in readings[: known + 1]:
         case = add(case, reading)
-    return case, readings[known] if known >= 0 else baseline, readings[-1]
+    return case, readings[known] if known >= 0 else entry.reading, readings[-1]
 
 
 def _first_fail(case: Case, before: Reading, last: Reading, champion: list[Any], candidate: list[Any], state: Rollout) -> float:

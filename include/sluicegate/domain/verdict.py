@@ -1,5 +1,7 @@
 """What a judge says: never a bare boolean, always a value with a reason (constant), a message (sentence) and numbers."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -53,6 +55,11 @@ class StageVerdict:
     message: str
     gates: tuple[GateVerdict, ...] = ()
     frozen: bool = False  # both versions suffer together: hold the weight, keep the lease, stop the stage's clock
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that differ when one bit of the verdict, its messages or its numbers differs."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
         return {

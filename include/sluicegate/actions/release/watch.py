@@ -5,6 +5,7 @@ from typing import Literal
 
 from sluicegate.actions.release.read import rollout
 from sluicegate.actions.release.stage import stage_route
+from sluicegate.domain.compact import Base, pack, plain, trail, unpack
 from sluicegate.domain.evidence import Reading
 from sluicegate.domain.rollout import ENDS, Kind, Rollout
 from sluicegate.domain.route import Route
@@ -32,9 +33,9 @@ class Look:
 class Watch:
     """Somebody who watches one stage. Holds nothing that the journal cannot give back."""
 
-    def __init__(self, ports: Ports, state: Rollout, index: int, route: Route, case: Case, author: str) -> None:
+    def __init__(self, ports: Ports, state: Rollout, index: int, route: Route, seen: tuple[Case, Base], author: str) -> None:
         self._ports, self._state, self._index, self._route, self._author = ports, state, index, route, author
-        self._case = case
+        self._case, self._base = seen
         self._record = state.records[index]
 
     @property
@@ -45,13 +46,14 @@ class Watch:
     def look(self) -> Look:
         """Read and judge once. A failing look has already cut the traffic when it returns."""
         reading = self._ports.meter.read(self._route, since=self._record.entered_at)
-        self._case = add(self._case, reading)
-        verdict = judge(self._case)
+        case = add(self._case, reading)
+        verdict = judge(case)
         decision = self._decide(verdict, reading)
         if decision in ("fail", "undecided"):
             self._ports.router.apply(self._route.cut())
         try:
             self._write(verdict, reading, decision)
+            self._case = case  # not before: a reading that the journal lacks must not bear on a verdict that it has
             if self._route.weight and decision in ("pass", "waiting", "held"):
                 expires_at = self._ports.clock.now() + self._state.release.lease
                 self._ports.router.renew(self._state.model, self._state.token, expires_at)
@@ -70,16 +72,18 @@ class Watch:
         return "undecided" if self._state.release.undecided == "revert" else "held"
 
     def _write(self, verdict: StageVerdict, reading: Reading, decision: Decision) -> None:
-        evidence = {"index": self._index, "reading": reading.to_dict(), "verdict": verdict.verdict, "reason": verdict.reason}
-        self._append(Kind.EVIDENCE, evidence)
+        packed = pack(reading, self._base)
+        evidence = {"index": self._index, "reading": packed, "verdict": verdict.verdict, "reason": verdict.reason}
+        event = self._append(Kind.EVIDENCE, evidence | {"digest": verdict.digest})
+        self._base = unpack(packed, event.number, self._base)
         if decision in ("fail", "undecided"):
             self._append(Kind.CUT, {"index": self._index, "reason": verdict.reason if decision == "fail" else "deadline"})
         if decision in ("pass", "fail", "undecided"):
             self._append(Kind.STAGE_DECIDED, self._decided(verdict, decision))
 
-    def _append(self, kind: Kind, data: dict[str, object]) -> None:
+    def _append(self, kind: Kind, data: dict[str, object]) -> Event:
         state = self._state
-        self._ports.journal.append(state.model, state.rollout_id, kind, data, author=self._author, token=state.token)
+        return self._ports.journal.append(state.model, state.rollout_id, kind, data, author=self._author, token=state.token)
 
     def _decided(self, verdict: StageVerdict, decision: Decision) -> dict[str, object]:
         failed = [g.gate for g in verdict.gates if g.verdict is Verdict.FAIL]
@@ -98,14 +102,14 @@ def open_watch(ports: Ports, model: str, rollout_id: str, index: int, *, author:
     if not state.open or state.cut_at is not None or index != state.next_stage - 1 or state.records[index].verdict is not None:
         raise RefusedError(f"stage {index} of rollout '{rollout_id}' is not open: nothing to watch")
     route = stage_route(ports, state, index)
-    case = _replay(ports, state, index)
+    seen = _replay(ports, state, index)
     now = ports.router.read(model)
     if now is None or now.weight != route.weight or now.mirror != route.mirror:
         _refuse_to_resume(ports, state, index)
         data = {"index": index, "weight": route.weight}
         ports.journal.append(model, rollout_id, Kind.RESUMED, data, author=author, token=state.token, unless=ENDS)
         ports.router.apply(route)
-    return Watch(ports, state, index, route, case, author)
+    return Watch(ports, state, index, route, seen, author)
 
 
 def _refuse_to_resume(ports: Ports, state: Rollout, index: int) -> None:
@@ -122,13 +126,14 @@ def _entry(ports: Ports, state: Rollout, index: int) -> Event:
     return next(e for e in entered if e.data["index"] == index)
 
 
-def _replay(ports: Ports, state: Rollout, index: int) -> Case:
-    """The case as the journaled readings of this stage make it."""
+def _replay(ports: Ports, state: Rollout, index: int) -> tuple[Case, Base]:
+    """The case as the journaled readings of this stage make it, and the newest of them."""
     if state.predicted is None:
         raise SluicegateError(f"rollout '{state.rollout_id}' has no prediction from the offline comparison: it cannot be judged")
     entry = _entry(ports, state, index)
-    baseline = Reading.from_dict(entry.data["baseline"])
-    case = open_case(state.release, state.stages[index], state.predicted, baseline, state.score_range)
-    for look in ports.journal.events(state.model, state.rollout_id, after=entry.number, kinds=(Kind.EVIDENCE,)):
-        case = add(case, Reading.from_dict(look.data["reading"]))
-    return case
+    newest = start = Base(entry.number, plain(entry.data["baseline"]))
+    case = open_case(state.release, state.stages[index], state.predicted, start.reading, state.score_range)
+    looks = ports.journal.events(state.model, state.rollout_id, after=entry.number, kinds=(Kind.EVIDENCE,))
+    for newest in trail(start, ((look.number, look.data["reading"]) for look in looks)):
+        case = add(case, newest.reading)
+    return case, newest
