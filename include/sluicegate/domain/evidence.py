@@ -1,15 +1,29 @@
 """Evidence: counters that only grow, per version and per user-hash bucket. A look is the difference of two readings.
 
-Arrays have one entry per evidence bucket (`route.BUCKETS`) unless said otherwise. Three kinds: *arms* (champion's users against the
-candidate's users), *pairs* (champion and candidate scored the same mirrored request), and what the *gateway* itself counted.
+Arrays have one entry per evidence bucket (`route.BUCKETS`) unless said otherwise. Four kinds: *arms* (champion's users against the
+candidate's users), *pairs* (champion and candidate scored the same mirrored request), what the *gateway* itself counted, and
+*labels* (outcomes that have become known). Fields with a default came later: what was journaled before reads as not measured.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any
 
 SCORE_BINS = 20
 """Equal bins of the score histogram on the score range of the spec (0..1 for probabilities); out of range falls in the outer bins."""
+SEGMENT_BUCKETS = 20
+"""Entries of a segment's arrays: evidence bucket modulo this. Segments are many and small; their variance needs no more."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What one version has answered to the requests of one segment; arrays have SEGMENT_BUCKETS entries."""
+
+    requests: tuple[int, ...]
+    errors: tuple[int, ...]
+    decisions: tuple[int, ...]
+    slow: Mapping[str, tuple[int, ...]]
+    """As `ArmCounters.slow`."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +44,19 @@ class ArmCounters:
     """Requests slower than each latency bound, keyed by the bound in milliseconds as written in the spec, e.g. "25"."""
     score_histogram: tuple[int, ...]
     """Length SCORE_BINS, all buckets together."""
+    value_sum: tuple[float, ...] = ()
+    value_square_sum: tuple[float, ...] = ()
+    """Business value of the answers, by the model's own `value(row, decision)`; higher is better. Empty: it has none."""
+    busy_sum: tuple[float, ...] = ()
+    """Seconds that the handler was busy with the requests, waiting for a turn not included. Empty: not measured."""
+    cpu_sum: tuple[float, ...] = ()
+    """CPU seconds of the thread that answered, so that a version with few requests is not charged for idling. Empty: not measured."""
+    segments: Mapping[str, Segment] = field(default_factory=dict)
+    """By "field=value" of the segments that the spec names."""
+    cpu_seconds: float | None = None
+    """CPU seconds of the whole process since it started, all roles together."""
+    memory_bytes: float | None = None
+    """Resident memory of the whole process now; the one number here that may fall."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +93,32 @@ class GatewayCounters:
 
 
 @dataclass(frozen=True)
+class LabelCounters:
+    """Outcomes of this rollout's answers that have become known: what the answers turned out to be worth.
+
+    The loss of an answer is the one that the spec's gate `labels` names, e.g. (score - outcome) squared; lower is better.
+    """
+
+    started_at: float
+    champion: tuple[int, ...]
+    """Answers to the champion's users whose outcome is known."""
+    champion_loss_sum: tuple[float, ...]
+    champion_loss_square_sum: tuple[float, ...]
+    candidate: tuple[int, ...]
+    candidate_loss_sum: tuple[float, ...]
+    candidate_loss_square_sum: tuple[float, ...]
+    pairs: tuple[int, ...]
+    """Mirrored requests, answered by both, whose outcome is known; they are among the champion's as well."""
+    difference_sum: tuple[float, ...]
+    """Sum of candidate's loss - champion's loss on the pairs."""
+    difference_square_sum: tuple[float, ...]
+    due: int
+    """Answers to users so old that their outcome should be known by now (the gate's `within`), known or not."""
+    newest: float | None = None
+    """When the newest outcome became known, seconds since the epoch."""
+
+
+@dataclass(frozen=True)
 class Reading:
     """All counters of a rollout at one instant. What could not be read is None and `missing` says why: never zero."""
 
@@ -77,9 +130,10 @@ class Reading:
     missing: tuple[str, ...] = ()
     mirror: ArmCounters | None = None
     """What the candidate did with mirrored requests, whose answers nobody sees; None when it is not counted apart."""
+    labels: LabelCounters | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
 
     @staticmethod
     def from_dict(raw: Mapping[str, Any]) -> "Reading":
@@ -91,7 +145,17 @@ class Reading:
             gateway=GatewayCounters(**raw["gateway"]) if raw.get("gateway") else None,
             missing=tuple(raw.get("missing", ())),
             mirror=_arm(raw.get("mirror")),
+            labels=LabelCounters(**_tuples(raw["labels"])) if raw.get("labels") else None,
         )
+
+
+@dataclass(frozen=True)
+class SegmentPrediction:
+    """What the holdout says about one segment."""
+
+    rows: int
+    decision_difference: float
+    """Candidate's share of positive decisions - champion's, on the segment's rows."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +185,21 @@ class Predicted:
     """The same for the decision (1 or 0)."""
     joint_histogram: tuple[float, ...] = ()
     """Share of rows by champion's bin (slow index) and candidate's bin (fast index); length SCORE_BINS squared, sum 1."""
+    segments: Mapping[str, SegmentPrediction] = field(default_factory=dict)
+    """By "field=value" of the spec's segments. A segment that is not here has its errors and latency judged, not its decisions."""
     extra: Mapping[str, float] = field(default_factory=dict)
+
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any]) -> "Predicted":
+        segments = {name: SegmentPrediction(**told) for name, told in raw.get("segments", {}).items()}
+        return Predicted(**_tuples(raw) | {"segments": segments})
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as dictionaries; arrays stay the tuples that they are, which `dataclasses.asdict` would copy number by number."""
+    if is_dataclass(value):
+        return {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+    return {key: _plain(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
 
 
 def _tuples(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,9 +209,12 @@ def _tuples(raw: Mapping[str, Any]) -> dict[str, Any]:
 def _arm(raw: Mapping[str, Any] | None) -> ArmCounters | None:
     if raw is None:
         return None
-    fields = _tuples(raw)
-    fields["slow"] = {str(bound): tuple(counts) for bound, counts in raw["slow"].items()}
-    return ArmCounters(**fields)
+    segments = {name: Segment(**_tuples(seen) | {"slow": _slow(seen)}) for name, seen in raw.get("segments", {}).items()}
+    return ArmCounters(**_tuples(raw) | {"slow": _slow(raw), "segments": segments})
+
+
+def _slow(raw: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    return {str(bound): tuple(counts) for bound, counts in raw["slow"].items()}
 
 
 def _pairs(raw: Mapping[str, Any] | None) -> PairCounters | None:

@@ -132,10 +132,7 @@ def _opened(model: str, rollout_id: str, at: float, data: Mapping[str, Any]) -> 
 
 def predicted_from(raw: Mapping[str, Any] | None) -> Predicted | None:
     """Predicted from its JSON form."""
-    if raw is None:
-        return None
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-    return Predicted(**fields)
+    return None if raw is None else Predicted.from_dict(raw)
 
 
 def _after(state: Rollout, at: float, kind: str, data: Mapping[str, Any]) -> Rollout:
