@@ -19,8 +19,7 @@ from sluicegate.adapters.local_meter.pairs import APART_S, Pairs
 from sluicegate.adapters.local_meter.tail import VersionLog, _start
 from sluicegate.domain.evidence import SCORE_BINS, PairCounters
 from sluicegate.domain.route import Route, Target, bucket
-from sluicegate.serving.counters import Counters
-from sluicegate.serving.main import EVIDENCE_FILE
+from sluicegate.serving.counters import EVIDENCE_FILE, Counters
 from sluicegate.settings import Settings
 from sluicegate.testing.gateway import free_port, running_gateway, wait_until
 from sluicegate.testing.model_server import ModelServer, running_model_server

@@ -9,7 +9,7 @@ import pytest
 
 from sluicegate.errors import PackageError, SpecError
 from sluicegate.serving.package import Model, load_package
-from sluicegate.testing.package import logistic_onnx, toy_package, toy_row
+from sluicegate.testing.package import FEATURES, logistic_onnx, toy_package, toy_row
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +111,45 @@ class TestFeatures:
     def test_a_features_file_that_cannot_be_loaded_is_refused(self, tmp_path: Path, source: str, sentence: str) -> None:
         with pytest.raises(SpecError, match=sentence):
             toy_package(tmp_path, features=source)
+
+
+VALUE = FEATURES + "\n\ndef value(row, decision):\n    "
+
+
+class TestValue:
+    def test_a_features_file_without_value_tells_none(self, model: Model) -> None:
+        assert model.value is None
+
+    def test_the_value_of_an_answer_follows_row_and_decision(self, tmp_path: Path) -> None:
+        features = VALUE + "return row['distance'] if decision else -1"
+        value = toy_package(tmp_path, features=features).value
+        assert value is not None
+        assert (value(toy_row(0), True), value(toy_row(0), False)) == (100.0, -1.0)
+
+    def test_what_value_does_to_the_row_stays_with_it(self, tmp_path: Path) -> None:
+        model, row = toy_package(tmp_path, features=VALUE + "return row.pop('distance')"), toy_row(0)
+        assert model.value is not None
+        model.value(row, True)
+        assert row == toy_row(0)
+
+    @pytest.mark.parametrize(
+        ("body", "sentence"),
+        [
+            ("return row['nowhere']", r"the golden rows have no value: .* for row 'r0': KeyError: 'nowhere'"),
+            ("return None", r"for row 'r0': TypeError"),
+            ("return float('nan')", r"returns nan as the value of row 'r0': return a finite number"),
+            ("return 1 / 0 if decision else 1", r"for row 'r0': ZeroDivisionError"),
+        ],
+    )
+    def test_a_value_that_some_decision_on_a_golden_row_lacks_is_not_packaged(
+        self, tmp_path: Path, body: str, sentence: str
+    ) -> None:
+        with pytest.raises(PackageError, match=sentence):
+            toy_package(tmp_path, features=VALUE + body)
+
+    def test_a_value_that_is_no_function_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(SpecError, match="'value' is no function: write value"):
+            toy_package(tmp_path, features=FEATURES + "value = 3\n")
 
 
 class TestFolder:

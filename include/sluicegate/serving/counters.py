@@ -10,6 +10,8 @@ from typing import Any
 from sluicegate.domain.evidence import SCORE_BINS
 from sluicegate.domain.route import BUCKETS
 
+EVIDENCE_FILE = "evidence.json"
+"""Beside the prediction log: the counters, written by a thread of its own, since a saturated loop does not answer /evidence in time."""
 LATENCY_BOUNDS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the latency histogram for Prometheus, seconds."""
 

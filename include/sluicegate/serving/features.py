@@ -16,6 +16,8 @@ from sluicegate.errors import SpecError
 
 Row = Mapping[str, Any]
 Function = Callable[[Row], Mapping[str, float]]
+Value = Callable[[Row, bool], float]
+"""Business value of one answer, in the user's own unit: what deciding so on this row is worth."""
 _numbers = itertools.count()
 
 
@@ -31,7 +33,9 @@ class Features:
     """
 
     def __init__(self, source: bytes, path: Path, names: Sequence[str], request_id: str = "request_id") -> None:
-        self._function = load_function(source, path)
+        module = _loaded(source, path)
+        self._function: Function = module.features
+        self._worth: Value | None = getattr(module, "value", None)
         self._names = tuple(names)
         self._take = _taker(self._names)
         self._request_id = request_id
@@ -57,6 +61,22 @@ class Features:
         except (KeyError, TypeError, struct.error, OverflowError, ValueError):
             pass
         raise SpecError(self._fault(row, values))
+
+    @property
+    def has_value(self) -> bool:
+        """Whether features.py tells what an answer is worth."""
+        return self._worth is not None
+
+    def value(self, row: Row, decision: bool) -> float:
+        """What the optional value(row, decision) of features.py says; SpecError when it raises or gives no finite number."""
+        assert self._worth is not None  # ask has_value first
+        try:
+            value = float(self._worth(dict(row), decision))  # its own copy, as for the features
+        except Exception as e:
+            raise SpecError(f"features.py has no value for row {self._row(row)}: {type(e).__name__}: {e}") from e
+        if value - value != 0.0:
+            raise SpecError(f"features.py returns {value} as the value of row {self._row(row)}: return a finite number")
+        return value
 
     def _fault(self, row: Row, values: Any) -> str:
         """What is wrong with what features.py returned."""
@@ -85,6 +105,11 @@ def _taker(names: Sequence[str]) -> Callable[[Mapping[str, float]], tuple[float,
 
 def load_function(source: bytes, path: Path) -> Function:
     """The function `features` of a fresh module made of `source`; SpecError when there is none."""
+    return _loaded(source, path).features  # type: ignore[no-any-return]
+
+
+def _loaded(source: bytes, path: Path) -> ModuleType:
+    """A fresh module made of `source`; SpecError when it cannot be executed or has no function `features`."""
     name = f"sluicegate_features_{next(_numbers)}"
     spec = importlib.util.spec_from_loader(name, _Source(source, path), origin=str(path))
     assert spec is not None  # a loader was given
@@ -95,11 +120,14 @@ def load_function(source: bytes, path: Path) -> Function:
     except Exception as e:
         del sys.modules[name]
         raise SpecError(f"{path}: cannot be executed: {type(e).__name__}: {e}") from e
-    function = getattr(module, "features", None)
-    if not callable(function):
+    if not callable(getattr(module, "features", None)):
         del sys.modules[name]
         raise SpecError(f"{path}: has no function features(row): write one that returns a dict of numbers")
-    return function  # type: ignore[no-any-return]
+    value = getattr(module, "value", None)
+    if value is not None and not callable(value):
+        del sys.modules[name]
+        raise SpecError(f"{path}: 'value' is no function: write value(row, decision) that returns a number, or rename it")
+    return module
 
 
 class _Source(importlib.abc.InspectLoader):

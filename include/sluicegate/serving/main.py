@@ -13,6 +13,7 @@ import uvloop
 
 from sluicegate.errors import PackageError, SluicegateError
 from sluicegate.serving.application import ServerApplication
+from sluicegate.serving.counters import EVIDENCE_FILE
 from sluicegate.serving.http import listen
 from sluicegate.serving.package import Model, load_package
 from sluicegate.serving.prediction_log import PredictionLog
@@ -25,8 +26,6 @@ IDLE_GRACE_S = 0.3
 """Idle connections stay open this long after SIGTERM: a proxy may just be sending on one of them."""
 SWEEP_EVERY_S = 5.0
 EVIDENCE_EVERY_S = 0.1
-EVIDENCE_FILE = "evidence.json"
-"""Beside the prediction log: the counters, written by a thread of its own, since a saturated loop does not answer /evidence in time."""
 
 
 def main(argv: list[str] | None = None) -> int:

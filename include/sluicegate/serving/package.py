@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,10 @@ class Model:
         self.folder = folder
         self._source = files[FEATURES]
         self._golden = files[GOLDEN]
-        self._pack = self._features().pack
+        features = self._features()
+        self._pack = features.pack
+        self.value = features.value if features.has_value else None
+        """Business value of one answer: (row, decision) -> finite number, else SpecError; None when features.py tells none."""
         self._onnx = OnnxScorer(files[ONNX], len(manifest.features), folder / ONNX)
         self._threshold = manifest.threshold
 
@@ -216,11 +219,23 @@ def _golden(model: Model, rows: Sequence[Row]) -> bytes:
         scores = [model.score_row(row) for row in rows]
     except SpecError as e:
         raise PackageError(f"the golden rows cannot be scored: {e}") from e
+    _check_values(model, rows)
     scored = [{"row": dict(r), "score": s, "decision": model.decide(s)} for r, s in zip(rows, scores, strict=True)]
     try:
         return json.dumps(scored, allow_nan=False, indent=0).encode()
     except (TypeError, ValueError) as e:
         raise PackageError(f"a golden row is not JSON ({e}): give rows as requests carry them, None for what is missing") from e
+
+
+def _check_values(model: Model, rows: Sequence[Row]) -> None:
+    """Whatever is decided on a golden row must be worth a number: a server could only say later that it knows none."""
+    if model.value is None:
+        return
+    try:
+        for row, decision in product(rows, (False, True)):
+            model.value(row, decision)
+    except SpecError as e:
+        raise PackageError(f"the golden rows have no value: {e}: mend value(row, decision), or take it out") from e
 
 
 def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -12,6 +12,7 @@ from sluicegate.adapters.local_meter.sources import EVIDENCE_TIMEOUT_S, Evidence
 from sluicegate.domain.evidence import GatewayCounters, PairCounters, Reading
 from sluicegate.domain.route import Route, Target
 from sluicegate.errors import UnavailableError
+from sluicegate.serving.counters import EVIDENCE_FILE
 from sluicegate.settings import Settings
 
 T = TypeVar("T")
@@ -58,7 +59,7 @@ class LocalMeter:
     def _evidence(self, role: str, model: str, target: Target | None) -> Evidence | None:
         if target is None:
             return None
-        written = self._settings.predictions / model / target.version / "evidence.json"
+        written = self._settings.predictions / model / target.version / EVIDENCE_FILE
         return evidence(self._source(role, target.host, target.port, EVIDENCE_TIMEOUT_S), model, target, written)
 
     def _gateway(self, route: Route) -> GatewayCounters:
