@@ -1,0 +1,48 @@
+"""What a supervisor or a worker starts: an order, the guard. (`serve` has a command line of its own.)"""
+
+import argparse
+import json
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sluicegate.errors import SluicegateError
+
+if TYPE_CHECKING:
+    from sluicegate.commands import Verbs
+
+
+def add_commands(verbs: "Verbs") -> None:
+    """Add serve, order and guard."""
+    verbs.add_parser("serve", help="a model server (see: serve --help)")
+    order = verbs.add_parser("order", help="carry out the order in FILE and commit its result")
+    order.add_argument("file", type=Path)
+    order.set_defaults(run=_order)
+    guard = verbs.add_parser("guard", help="give expired leases back to the champion; runs until stopped")
+    guard.set_defaults(run=_guard)
+
+
+def _order(args: argparse.Namespace) -> int:
+    from sluicegate.actions import carry_out
+    from sluicegate.domain.order import Order
+    from sluicegate.wiring import wire
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    try:
+        result = carry_out(Order.from_json(args.file.read_text()), wire())
+    except Exception as e:
+        traceback.print_exc()
+        message = str(e) if isinstance(e, SluicegateError) else f"{type(e).__name__}: {e}"
+        (args.file.parent / "error.json").write_text(json.dumps({"message": message, "kind": type(e).__name__}))
+        return 1
+    print(json.dumps(result)[:2000], flush=True)
+    return 0
+
+
+def _guard(_: argparse.Namespace) -> None:
+    from sluicegate.actions.guard import run_guard
+    from sluicegate.wiring import wire
+
+    run_guard(wire())
