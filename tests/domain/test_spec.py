@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from sluicegate.domain.spec import parse_spec, seconds, share
+from sluicegate.domain.parts import seconds, share
+from sluicegate.domain.spec import parse_spec
 from sluicegate.errors import SpecError
 
 GOOD: dict[str, Any] = {
@@ -122,6 +123,19 @@ class TestRefusedSpec:
         message = refused("comparison", {"slices": ["colour"]})
         assert "'colour'" in message
         assert "user, x" in message
+
+    def test_a_protected_slice_is_written_as_field_and_value_of_an_input(self) -> None:
+        assert "write field=value" in refused("comparison", {"protected": ["west"]})
+        assert "comparison.protected names 'colour'" in refused("comparison", {"protected": ["colour = red"]})
+        spec = parse_spec({**GOOD, "comparison": {"protected": ["x = 1=1"]}}, "toy/spec.yaml")
+        assert spec.comparison.guarded == (("x", "1=1"),)
+
+    def test_a_metric_of_the_other_task_is_refused_with_the_ones_that_fit(self) -> None:
+        assert "no metric of a classification: choose auc" in refused("comparison", {"primary": "rmse"})
+
+    def test_an_offline_gate_is_refused_where_it_could_never_hold(self) -> None:
+        assert "comparison.gates.slowdown" in refused("comparison", {"gates": {"slowdown": 0.5}})
+        assert "brier, flips, growth" in refused("comparison", {"gates": {"colour": 1}})
 
     def test_every_mistake_has_a_sentence_of_its_own(self) -> None:
         spec = deepcopy(GOOD)

@@ -7,42 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from sluicegate.domain.comparison import METRICS, Comparison
+from sluicegate.domain.parts import Duration, Part, Share
 from sluicegate.errors import SpecError
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds(value: Any) -> float:
-    """A duration: a number of seconds, or text such as 500ms, 10s, 5m, 24h, 7d."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", str(value).strip())
-    if not match:
-        raise ValueError("a duration is a number of seconds or text such as 500ms, 10s, 5m, 24h or 7d")
-    return float(match[1]) * _UNITS[match[2]]
-
-
-def share(value: Any) -> float:
-    """A share of one: 0.01, or text such as 1pp or 1% (both mean 0.01)."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(pp|%)", str(value).strip())
-    if not match:
-        raise ValueError("a share is a number such as 0.01 or text such as 1pp or 1%")
-    return float(match[1]) / 100.0
-
-
-Duration = Annotated[float, BeforeValidator(seconds)]
-Share = Annotated[float, BeforeValidator(share), Field(gt=0, lt=1)]
-
-
-class Part(BaseModel):
-    """Base of every part of a spec: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class InputField(Part):
@@ -112,19 +83,6 @@ class Training(Part):
     holdout: Holdout
     window: Duration | None = None
     """Train on this much time before the embargo; None takes everything."""
-
-
-class Comparison(Part):
-    """The offline verdict: primary metric, what we accept to lose, and where harm is looked for."""
-
-    primary: str = "auc"
-    margin: float = Field(default=0.01, gt=0)
-    alpha: float = Field(default=0.05, gt=0, lt=0.5)
-    cluster: str | None = None
-    """Field whose rows move together; None takes the user id."""
-    slices: tuple[str, ...] = ()
-    neutral: Literal["release", "keep"] = "keep"
-    """Whether a candidate that is proven no worse, but not proven better, is released."""
 
 
 class Gate(Part):
@@ -244,12 +202,15 @@ class ModelSpec(Part):
     @model_validator(mode="after")
     def _fields_exist(self) -> "ModelSpec":
         known = {*self.data.inputs, self.data.user_id, self.data.event_time}
-        named = [("slices", name) for name in self.comparison.slices] + [
-            ("cluster", self.comparison.cluster or self.data.user_id)
-        ]
+        rule = self.comparison
+        named = [("slices", name) for name in rule.slices] + [("protected", name) for name, _ in rule.guarded]
+        named.append(("cluster", rule.cluster or self.data.user_id))
         for key, name in named:
             if name not in known:
                 raise ValueError(f"comparison.{key} names '{name}', which is no input; inputs are {', '.join(sorted(known))}")
+        if rule.primary not in METRICS[self.task]:
+            metrics = ", ".join(METRICS[self.task])
+            raise ValueError(f"comparison.primary is '{rule.primary}', no metric of a {self.task}: choose {metrics}")
         if self.score_range[0] >= self.score_range[1]:
             raise ValueError(f"score_range {list(self.score_range)} is empty: write [low, high]")
         return self
