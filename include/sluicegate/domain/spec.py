@@ -9,8 +9,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
+from sluicegate.domain import presets
 from sluicegate.domain.comparison import METRICS, Comparison
-from sluicegate.domain.parts import Duration, Part, Share
+from sluicegate.domain.gate_spec import Gate as Gate
+from sluicegate.domain.gate_spec import Gates as Gates
+from sluicegate.domain.parts import Duration, Part
 from sluicegate.errors import SpecError
 
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
@@ -85,30 +88,6 @@ class Training(Part):
     """Train on this much time before the embargo; None takes everything."""
 
 
-class Gate(Part):
-    """A rule that may stop a rollout; `margin` is the tolerated worsening."""
-
-    margin: Share = 0.01
-
-
-class Gates(Part):
-    """The gates of a rollout, by name. A gate that is not named does not exist."""
-
-    p95_ms: Annotated[float, Field(gt=0)] | None = None
-    """At most 5 % of the candidate's requests may be slower than this many milliseconds."""
-    error_rate: Gate | None = None
-    score: Gate | None = None
-    """Mean score and score distribution, as seen against as predicted, in units of the score."""
-    decision_rate: Gate | None = None
-    """Share of positive decisions, as seen against as predicted."""
-
-    @model_validator(mode="after")
-    def _some_gate(self) -> "Gates":
-        if not any(getattr(self, name) is not None for name in type(self).model_fields):
-            raise ValueError(f"a rollout without gates would never be judged: name one of {', '.join(type(self).model_fields)}")
-        return self
-
-
 class StageSpec(Part):
     """One plateau of the plan: either a mirror (percent of requests copied) or a weight (percent of users)."""
 
@@ -120,6 +99,8 @@ class StageSpec(Part):
     """Past it, undecided follows `undecided`; None is ten times the bake."""
     min_requests: int = Field(default=100, ge=1)
     """Candidate requests (pairs when mirroring) below which no gate may pass."""
+    approve: bool = False
+    """Whether a person must agree, besides the judge's PASS, before this stage is left."""
 
     @model_validator(mode="after")
     def _one_kind(self) -> "StageSpec":
@@ -143,8 +124,12 @@ class StageSpec(Part):
 class Release(Part):
     """How a candidate becomes champion: stages, gates, and what to do when the evidence does not decide."""
 
+    preset: str | None = None
+    """Name of the plan that this one started from; see presets.py."""
     stages: tuple[StageSpec, ...] = Field(min_length=1)
     gates: Gates
+    segments: tuple[str, ...] = ()
+    """Inputs by whose values errors, slow requests and decisions are judged apart, so that harm to a few is not averaged away."""
     alpha: float = Field(default=0.05, gt=0, lt=0.5)
     """The one error budget of a rollout: chance that a harmless candidate is reverted."""
     undecided: Literal["hold", "revert"] = "revert"
@@ -152,8 +137,33 @@ class Release(Part):
     look_every: Duration = 0.5
     lease: Duration = 10.0
     """Weight above zero is held at most this long without a watcher, seconds."""
+    blind: Duration | None = None
+    """Traffic is held at most this long by a watcher that can read nothing, seconds; None is three leases."""
     retention: Duration = 86400.0
     """How long the old champion stays warm after a promotion, seconds."""
+    newer: Literal["wait", "supersede"] = "wait"
+    """Whether a newer candidate waits for the end of this rollout, or ends it as SUPERSEDED."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _preset(cls, raw: Any) -> Any:
+        return presets.expanded(raw)
+
+    @model_validator(mode="after")
+    def _judged(self) -> "Release":
+        if self.segments and not any((self.gates.p95_ms, self.gates.error_rate, self.gates.decision_rate)):
+            raise ValueError("segments are judged by the gates p95_ms, error_rate and decision_rate: name one of them")
+        labels, waited = self.gates.labels, sum(s.deadline_s for s in self.stages if s.weight != 100)
+        if labels is not None and labels.within > waited:
+            raise ValueError(
+                f"gates.labels waits {labels.within:g} s for an outcome, but all stages below 100 end after {waited:g} s: "
+                "give them longer deadlines"
+            )
+        return self
+
+    @property
+    def blind_s(self) -> float:
+        return self.blind if self.blind is not None else 3 * self.lease
 
     @field_validator("stages")
     @classmethod
@@ -211,6 +221,10 @@ class ModelSpec(Part):
         if rule.primary not in METRICS[self.task]:
             metrics = ", ".join(METRICS[self.task])
             raise ValueError(f"comparison.primary is '{rule.primary}', no metric of a {self.task}: choose {metrics}")
+        sets = sorted(name for name, field in self.data.inputs.items() if field.type in ("string", "boolean", "integer"))
+        for name in self.release.segments:
+            if name not in sets:
+                raise ValueError(f"release.segments names '{name}': choose inputs of few values, such as {', '.join(sets) or 'none'}")
         if self.score_range[0] >= self.score_range[1]:
             raise ValueError(f"score_range {list(self.score_range)} is empty: write [low, high]")
         return self
