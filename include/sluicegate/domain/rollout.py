@@ -1,6 +1,6 @@
 """The state machine of a rollout, folded from its journaled events. Nothing else remembers where a rollout stands."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -17,17 +17,31 @@ class Kind(StrEnum):
     DEPLOYED = "DEPLOYED"
     STAGE_ENTERED = "STAGE_ENTERED"
     RESUMED = "RESUMED"
+    """The traffic of a stage was given back: to a new watcher, or because evidence came back."""
     EVIDENCE = "EVIDENCE"
+    WITHDRAWN = "WITHDRAWN"
+    """The watcher could read nothing and took the stage's traffic away; the rollout stays open."""
+    APPROVAL_ASKED = "APPROVAL_ASKED"
+    APPROVED = "APPROVED"
+    PAUSED = "PAUSED"
+    UNPAUSED = "UNPAUSED"
     STAGE_DECIDED = "STAGE_DECIDED"
     CUT = "CUT"
     PROMOTED = "PROMOTED"
     REVERTED = "REVERTED"
+    FOLLOWED_UP = "FOLLOWED_UP"
+    """One thing that comes after the end of a rollout is done, for example its incident is recorded."""
+    REINSTATED = "REINSTATED"
     RETIRED = "RETIRED"
     TROUBLE = "TROUBLE"
 
 
 ENDS = (Kind.CUT, Kind.PROMOTED, Kind.REVERTED)
 """After any of these nothing may put traffic on the candidate again, except that a promotion keeps it."""
+
+
+APPROVED_UNDECIDED = "approved_undecided"
+"""Reason of a stage that a person let pass without a verdict: only before the weights that need a PASS of every gate."""
 
 
 class Phase(StrEnum):
@@ -64,6 +78,18 @@ class StageRecord:
     gate: str | None = None
     """The gate that decided a FAIL."""
     reason: str = ""
+    asked: bool = False
+    """Whether the watcher has asked for a person's approval."""
+    approved: bool = False
+    paused_s: float = 0.0
+    """Seconds that a person held this stage; its deadline is later by as much."""
+    withdrawals: int = 0
+    """How often its traffic was taken away because nothing could be read."""
+
+    @property
+    def passed(self) -> bool:
+        """Left for the next stage: by the judge's PASS, or by a person where little is at risk and nothing is decided."""
+        return self.verdict == "PASS" or (self.verdict == "INCONCLUSIVE" and self.reason == APPROVED_UNDECIDED)
 
 
 @dataclass(frozen=True)
@@ -85,7 +111,15 @@ class Rollout:
     message: str = ""
     records: tuple[StageRecord, ...] = field(default=())
     cut_at: float | None = None
+    ending: Outcome | None = None
+    """How a rollout that was cut is going to end."""
     ended_at: float | None = None
+    paused_at: float | None = None
+    withdrawn_at: float | None = None
+    followed_up: frozenset[str] = frozenset()
+    """What of the work after its end is done."""
+    reinstated: bool = False
+    """Promoted, and taken back: the old champion serves again."""
     retired: bool = False
 
     @property
@@ -111,7 +145,7 @@ def fold(model: str, rollout_id: str, events: Iterable[tuple[float, str, Mapping
         if kind == Kind.OPENED:
             state = _opened(model, rollout_id, at, data)
         elif state is not None:
-            state = _after(state, at, kind, data)
+            state = after(state, at, kind, data)
     return state
 
 
@@ -135,26 +169,81 @@ def predicted_from(raw: Mapping[str, Any] | None) -> Predicted | None:
     return None if raw is None else Predicted.from_dict(raw)
 
 
-def _after(state: Rollout, at: float, kind: str, data: Mapping[str, Any]) -> Rollout:
-    match kind:
-        case Kind.DEPLOYED:
-            return replace(state, phase=Phase.DEPLOYED) if state.phase is Phase.OPENED else state
-        case Kind.STAGE_ENTERED:
-            return _entered(state, at, data)
-        case Kind.STAGE_DECIDED:
-            return _decided(state, at, data)
-        case Kind.CUT:
-            return replace(state, cut_at=at) if state.cut_at is None else state
-        case Kind.PROMOTED:
-            return replace(
-                state, phase=Phase.RETAINING, outcome=Outcome.PROMOTED, ended_at=at, reason=_reason(data), message=_message(data)
-            )
-        case Kind.REVERTED:
-            outcome = Outcome(data.get("outcome", Outcome.REVERTED))
-            return replace(state, phase=Phase.ENDED, outcome=outcome, ended_at=at, reason=_reason(data), message=_message(data))
-        case Kind.RETIRED:
-            return replace(state, phase=Phase.ENDED, retired=True)
-    return state
+def after(state: Rollout, at: float, kind: str, data: Mapping[str, Any]) -> Rollout:
+    """State after one more event; kinds that say nothing about where the rollout stands change nothing."""
+    change = _CHANGES.get(kind)
+    return state if change is None else change(state, at, data)
+
+
+def _deployed(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return replace(state, phase=Phase.DEPLOYED) if state.phase is Phase.OPENED else state
+
+
+def _cut(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    if state.cut_at is not None:
+        return state
+    return replace(state, cut_at=at, ending=Outcome(data.get("outcome", Outcome.REVERTED)))
+
+
+def _promoted(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return _ended(replace(state, phase=Phase.RETAINING), Outcome.PROMOTED, at, data)
+
+
+def _reverted(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return _ended(replace(state, phase=Phase.ENDED), Outcome(data.get("outcome", Outcome.REVERTED)), at, data)
+
+
+def _ended(state: Rollout, outcome: Outcome, at: float, data: Mapping[str, Any]) -> Rollout:
+    return replace(state, outcome=outcome, ended_at=at, reason=_reason(data), message=_message(data))
+
+
+def _followed_up(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return replace(state, followed_up=state.followed_up | {str(data["what"])})
+
+
+def _reinstated(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return replace(state, phase=Phase.ENDED, reinstated=True, reason=_reason(data))
+
+
+def _retired(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return replace(state, phase=Phase.ENDED, retired=True)
+
+
+def _paused(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return replace(state, paused_at=at) if state.paused_at is None else state
+
+
+def _unpaused(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    if state.paused_at is None:
+        return state
+    begun = max([state.paused_at, *(r.entered_at for r in state.records[-1:])])
+    paused_s = at - begun + (state.records[-1].paused_s if state.records else 0.0)
+    return replace(_with_stage(state, paused_s=paused_s), paused_at=None)
+
+
+def _withdrawn(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    times = state.records[-1].withdrawals if state.records else 0
+    return replace(_with_stage(state, withdrawals=times + 1), withdrawn_at=at)
+
+
+def _given_back(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return replace(state, withdrawn_at=None)
+
+
+def _with_stage(state: Rollout, **changes: Any) -> Rollout:
+    """The state with its present stage changed."""
+    if not state.records:
+        return state
+    *before, last = state.records
+    return replace(state, records=(*before, replace(last, **changes)))
+
+
+def _asked(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return _with_stage(state, asked=True) if int(data["index"]) == len(state.records) - 1 else state
+
+
+def _approved(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
+    return _with_stage(state, approved=True) if int(data["index"]) == len(state.records) - 1 else state
 
 
 def _reason(data: Mapping[str, Any]) -> str:
@@ -177,5 +266,24 @@ def _decided(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
     if last.verdict is not None:
         return state
     last = replace(last, left_at=at, verdict=str(data["verdict"]), gate=data.get("gate"), reason=_reason(data))
-    phase = Phase.PASSED if data["verdict"] == "PASS" else Phase.FAILED
+    phase = Phase.PASSED if last.passed else Phase.FAILED
     return replace(state, phase=phase, records=(*before, last), reason=_reason(data), message=_message(data))
+
+
+_CHANGES: Mapping[str, Callable[[Rollout, float, Mapping[str, Any]], Rollout]] = {
+    Kind.DEPLOYED: _deployed,
+    Kind.STAGE_ENTERED: _entered,
+    Kind.RESUMED: _given_back,
+    Kind.WITHDRAWN: _withdrawn,
+    Kind.APPROVAL_ASKED: _asked,
+    Kind.APPROVED: _approved,
+    Kind.PAUSED: _paused,
+    Kind.UNPAUSED: _unpaused,
+    Kind.STAGE_DECIDED: _decided,
+    Kind.CUT: _cut,
+    Kind.PROMOTED: _promoted,
+    Kind.REVERTED: _reverted,
+    Kind.FOLLOWED_UP: _followed_up,
+    Kind.REINSTATED: _reinstated,
+    Kind.RETIRED: _retired,
+}
