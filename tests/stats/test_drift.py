@@ -72,3 +72,9 @@ def test_empty_bin_counts_as_half_an_observation():
 def test_unusable_input_is_refused_by_name(old, new, named):
     with pytest.raises(InputError, match=named):
         population_stability_index(old, new)
+
+
+def test_index_is_a_number_that_can_be_compared_and_subtracted():
+    result = population_stability_index([0.1] * 10, ACTUAL)
+    assert abs(result - 0.0562907272) < 1e-9
+    assert 0.05 < result < 0.06

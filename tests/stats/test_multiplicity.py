@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.errors import InputError
-from sluicegate.stats import benjamini_hochberg, holm, hommel
+from sluicegate.stats import benjamini_hochberg, harmonic_spending, holm, hommel
 
 quick = settings(max_examples=60, deadline=None, derandomize=True)
 families = st.lists(st.floats(0, 1).map(lambda p: round(p, 4)), min_size=1, max_size=6)
@@ -71,3 +71,19 @@ def test_no_adjustment_lowers_a_p_and_hommel_never_exceeds_holm(p_values):
 def test_what_is_no_p_value_is_refused(adjust, p_values, named):
     with pytest.raises(InputError, match=f"`p_values`.*{named}"):
         adjust(p_values)
+
+
+class TestSpending:
+    @pytest.mark.parametrize("looks", [1, 2, 52, 365])
+    def test_shares_of_a_family_sum_to_one_and_fall(self, looks):
+        shares = [harmonic_spending(look, looks) for look in range(1, looks + 1)]
+        assert sum(shares) == pytest.approx(1)
+        assert shares == sorted(shares, reverse=True)
+
+    def test_after_a_family_the_next_one_begins(self):
+        assert harmonic_spending(53, 52) == harmonic_spending(1, 52)
+
+    @pytest.mark.parametrize(("look", "looks", "named"), [(0, 52, "`look` is 0"), (1, 0, "`looks` is 0"), (1.5, 52, "whole")])
+    def test_what_is_no_look_is_refused(self, look, looks, named):
+        with pytest.raises(InputError, match=named):
+            harmonic_spending(look, looks)

@@ -188,3 +188,32 @@ class TestEdges:
     def test_unusable_input_is_refused_by_name(self, arguments, options, named):
         with pytest.raises(InputError, match=named):
             paired_bootstrap(*arguments, seed=1, **options)
+
+
+class TestWeights:
+    @pytest.mark.parametrize("name", ["auc", "average_precision", "brier"])
+    def test_a_row_of_weight_two_counts_as_two_rows(self, name):
+        rng = np.random.default_rng(5)
+        y, old, new = rng.integers(0, 2, 300), rng.random(300).round(2), rng.random(300).round(2)
+        heavy = rng.integers(1, 4, 300)
+        unit = np.arange(300)
+        weighted = paired_bootstrap(name, y, old, new, clusters=unit, weights=heavy, resamples=200, seed=1)
+        repeated = [np.repeat(values, heavy) for values in (y, old, new, unit)]
+        plain = paired_bootstrap(name, *repeated[:3], clusters=repeated[3], resamples=200, seed=1)
+        assert weighted.champion == pytest.approx(plain.champion)
+        assert weighted.difference == pytest.approx(plain.difference)
+        assert weighted.standard_error == pytest.approx(plain.standard_error)
+
+    @pytest.mark.parametrize(
+        ("metric", "weights", "named"),
+        [
+            ("auc", [1.0] * 5 + [-1.0], "`weights` holds -1"),
+            ("auc", [0.0] * 6, "all 0"),
+            ("auc", [1.0], "`weights` has 1 rows"),
+            (lambda y, s: float(np.mean(s)), [1.0] * 6, "choose a metric by name"),
+        ],
+    )
+    def test_unusable_weights_are_refused(self, metric, weights, named):
+        y, scores = [0, 1, 0, 1, 0, 1], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+        with pytest.raises(InputError, match=named):
+            paired_bootstrap(metric, y, scores, scores, weights=weights, seed=0)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from sluicegate.stats.multinomial import MultinomialTest as MultinomialTest
     from sluicegate.stats.multinomial import multinomial_log_e_value as multinomial_log_e_value
     from sluicegate.stats.multiplicity import benjamini_hochberg as benjamini_hochberg
+    from sluicegate.stats.multiplicity import harmonic_spending as harmonic_spending
     from sluicegate.stats.multiplicity import holm as holm
     from sluicegate.stats.multiplicity import hommel as hommel
     from sluicegate.stats.paired import McnemarResult as McnemarResult
@@ -102,6 +103,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "multiplicity": (
         "benjamini_hochberg",
+        "harmonic_spending",
         "holm",
         "hommel",
     ),

@@ -53,10 +53,12 @@ class Units:
 class MeanAggregate:
     """Count and sums per unit; exact for any metric that is a function of a mean."""
 
-    def __init__(self, metric: MeanMetric, units: Units, y: Vector, scores: list[Vector]) -> None:
+    def __init__(self, metric: MeanMetric, units: Units, y: Vector, scores: list[Vector], weights: Vector | None) -> None:
         self.units, self._metric = units.count, metric
-        columns = [np.bincount(units.codes, None, units.count)]
-        columns += [np.bincount(units.codes, metric.rows(y, row), units.count) for row in scores]
+        columns = [np.bincount(units.codes, weights, units.count)]
+        for row in scores:
+            losses = metric.rows(y, row)
+            columns.append(np.bincount(units.codes, losses if weights is None else losses * weights, units.count))
         self._table = np.array(columns, dtype=np.float64).T
 
     def values(self, weights: Vector) -> Vector:
@@ -67,13 +69,15 @@ class MeanAggregate:
 class RankAggregate:
     """Positives and negatives per unit and score bin of each model."""
 
-    def __init__(self, metric: RankMetric, units: Units, y: Vector, scores: list[Vector], *, exact: bool) -> None:
+    def __init__(
+        self, metric: RankMetric, units: Units, y: Vector, scores: list[Vector], weights: Vector | None, *, exact: bool
+    ) -> None:
         self.units, self._metric = units.count, metric
         positive = y == 1
         self._tables = []
         for row in scores:
             bins, width = _all_values(row) if exact else _score_bins(row, positive)
-            pair = [_table(units, bins, width, rows) for rows in (positive, ~positive)]
+            pair = [_table(units, bins, width, rows, weights) for rows in (positive, ~positive)]
             self._tables.append(pair)
 
     def values(self, weights: Vector) -> Vector:
@@ -116,16 +120,17 @@ def _thin(values: Vector) -> Vector:
     return values[:: max(1, values.size // 100_000)]
 
 
-def _table(units: Units, bins: Codes, width: int, rows: Any) -> Any:
-    """Counts of shape (units, bins): dense where small (a fast product), else sparse."""
+def _table(units: Units, bins: Codes, width: int, rows: Any, weights: Vector | None) -> Any:
+    """Counts (or sums of weights) of shape (units, bins): dense where small (a fast product), else sparse."""
+    counted = None if weights is None else weights[rows]
     if units.count * width <= 4_000_000:
-        flat = np.bincount(units.codes[rows] * width + bins[rows], None, units.count * width)
-        kind = np.float32 if bins.size < 2**23 else np.float64
+        flat = np.bincount(units.codes[rows] * width + bins[rows], counted, units.count * width)
+        kind = np.float32 if bins.size < 2**23 and weights is None else np.float64
         return flat.reshape(units.count, width).astype(kind)
     from scipy.sparse import csr_array
 
-    ones = np.ones(int(np.count_nonzero(rows)))
-    return csr_array((ones, (bins[rows], units.codes[rows])), shape=(width, units.count))
+    each = np.ones(int(np.count_nonzero(rows))) if counted is None else counted
+    return csr_array((each, (bins[rows], units.codes[rows])), shape=(width, units.count))
 
 
 def _product(weights: Vector, table: Any) -> Vector:

@@ -14,9 +14,9 @@ FLOOR = 1e-6
 """Share given to an empty bin when shares, not counts, are compared."""
 
 
-@dataclass(frozen=True)
-class StabilityIndex:
-    """PSI of two binned samples. The null fields are NaN when the sample sizes are unknown."""
+@dataclass(frozen=True, eq=False)
+class StabilityIndex(float):
+    """PSI of two binned samples; it is the number `index` itself. The null fields are NaN when the sample sizes are unknown."""
 
     index: float
     bins: int
@@ -26,8 +26,8 @@ class StabilityIndex:
     p_value: float
     """Chance of an index this large when nothing moved (chi-squared with bins - 1 degrees of freedom)."""
 
-    def __float__(self) -> float:
-        return self.index
+    def __new__(cls, index: float, *_: float) -> "StabilityIndex":
+        return super().__new__(cls, index)
 
     def threshold(self, alpha: float) -> float:
         """The index that samples of this size exceed with probability `alpha` when nothing moved."""

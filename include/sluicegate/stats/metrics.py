@@ -132,15 +132,18 @@ def check_inputs(metric: Metric, y: ArrayLike, **named_scores: ArrayLike) -> tup
     return label, scores
 
 
-def exact_value(metric: Metric, y: Vector, scores: Vector) -> float:
+def exact_value(metric: Metric, y: Vector, scores: Vector, weights: Vector | None = None) -> float:
     """Value of the metric on clean arrays, no binning."""
     if isinstance(metric, MeanMetric):
-        return float(metric.finish(np.asarray(metric.rows(y, scores).mean())))
+        return float(metric.finish(np.asarray(np.average(metric.rows(y, scores), weights=weights))))
     order = np.argsort(scores)
     ordered, label = scores[order], y[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    positives = np.add.reduceat(label, starts)
-    sizes = np.diff(np.append(starts, scores.size))
+    if weights is None:
+        positives, sizes = np.add.reduceat(label, starts), np.diff(np.append(starts, scores.size))
+    else:
+        heavy = weights[order]
+        positives, sizes = np.add.reduceat(label * heavy, starts), np.add.reduceat(heavy, starts)
     return float(metric.area(positives, sizes - positives))
 
 

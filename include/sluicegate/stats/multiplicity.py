@@ -69,6 +69,34 @@ def benjamini_hochberg(p_values: ArrayLike) -> Vector:
     return _restore(np.minimum.accumulate(scaled[::-1])[::-1], order)
 
 
+def harmonic_spending(look: int, looks: int) -> float:
+    """Share of an error budget that test number `look` of a family of `looks` may spend.
+
+    Proportional to 1 / look: early tests are cheap, the last one still gets more than 1 / (6 looks) up to 200 looks. The
+    shares sum to 1, so the chance of one false claim among all of them is at most the budget however the tests depend on
+    each other (Bonferroni's inequality); a family that is not used up has spent less.
+
+    Parameters
+    ----------
+    look : int
+        1 for the first test.
+    looks : int
+        Size of the family. After it the next family begins: look = looks + 1 has the share of look 1.
+
+    References
+    ----------
+    Lan and DeMets 1983, Biometrika 70:659 (spending); Foster and Stine 2008, JRSS B 70:429 (a new budget a discovery).
+
+    Examples
+    --------
+    >>> [round(harmonic_spending(look, 4), 2) for look in (1, 2, 4, 5)]
+    [0.48, 0.24, 0.12, 0.48]
+    """
+    size = checks.whole("looks", looks, least=1)
+    place = (checks.whole("look", look, least=1) - 1) % size + 1
+    return float(1 / place / np.sum(1 / np.arange(1, size + 1)))
+
+
 def _ordered(p_values: ArrayLike) -> tuple[Vector, Codes]:
     values = checks.probabilities("p_values", p_values)
     return values, np.argsort(values, kind="stable")

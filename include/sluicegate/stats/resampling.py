@@ -19,7 +19,7 @@ from sluicegate.stats.aggregates import (
     RankAggregate,
     Units,
 )
-from sluicegate.stats.checks import Vector
+from sluicegate.stats.checks import Codes, Vector
 from sluicegate.stats.metrics import Metric, RankMetric, check_inputs, exact_value, named_metric
 
 JACKKNIFE_GROUPS = 512
@@ -58,6 +58,7 @@ def paired_bootstrap(
     candidate: ArrayLike,
     *,
     clusters: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
     resamples: int = 2000,
     seed: int,
     alpha: float = 0.05,
@@ -77,6 +78,9 @@ def paired_bootstrap(
         Labels, and scores (probabilities, predictions) of both models.
     clusters : array of shape (n,), optional
         Unit that was sampled: whole clusters are drawn.
+    weights : array of shape (n,), optional
+        How many rows of the population each row stands for, >= 0: 1 / probability of being labelled where outcomes are
+        censored. For named metrics.
     resamples : int
         Number of resamples, >= 2.
     seed : int
@@ -117,7 +121,7 @@ def paired_bootstrap(
     draws = checks.whole("resamples", resamples, least=2)
     _refuse_unknown(method)
     rng = np.random.default_rng(seed)
-    plan = _plan(metric, y, champion, candidate, clusters, exact, rng, quantile=quantile, threshold=threshold)
+    plan = _plan(metric, y, champion, candidate, clusters, weights, exact, rng, quantile=quantile, threshold=threshold)
     units = plan.aggregate.units
     sign = plan.sign if isinstance(metric, str) or higher_is_better else -1
     everyone = sign * float(_differences(plan.aggregate, [np.ones((1, units))])[0])
@@ -161,35 +165,63 @@ def _plan(
     champion: ArrayLike,
     candidate: ArrayLike,
     clusters: ArrayLike | None,
+    weights: ArrayLike | None,
     exact: bool | None,
     rng: np.random.Generator,
     **options: float,
 ) -> _Plan:
-    if isinstance(metric, str):
-        named = named_metric(metric, **options)
-        label, scores = check_inputs(named, y, champion=champion, candidate=candidate)
-    else:
-        label = checks.vector("y", y)
-        scores = [checks.vector("champion", champion), checks.vector("candidate", candidate)]
-        checks.same_length(label.size, champion=scores[0], candidate=scores[1])
-    rows = label.size
-    codes, count = (None, rows) if clusters is None else checks.cluster_codes(clusters, rows)
     if not isinstance(metric, str):
-        units = Units.of(codes, rows, count, exact=True, rng=rng)
-        values = [float(metric(label, row)) for row in scores]
-        name = getattr(metric, "__name__", "callable")
-        return _Plan(name, 1, values[0], values[1], CallableAggregate(metric, units, label, scores), exact=True)
-    units = Units.of(codes, rows, count, exact=bool(exact) or (exact is None and count <= EXACT_UNITS), rng=rng)
-    return _named_plan(named, units, label, scores, exact)
+        return _callable_plan(metric, y, champion, candidate, clusters, weights, rng)
+    named = named_metric(metric, **options)
+    label, scores = check_inputs(named, y, champion=champion, candidate=candidate)
+    heavy = None if weights is None else _weighty(weights, label.size)
+    codes, count = _coded(clusters, label.size)
+    units = Units.of(codes, label.size, count, exact=bool(exact) or (exact is None and count <= EXACT_UNITS), rng=rng)
+    return _named_plan(named, units, label, scores, heavy, exact)
 
 
-def _named_plan(metric: Metric, units: Units, y: Vector, scores: list[Vector], exact: bool | None) -> _Plan:
-    old, new = (exact_value(metric, y, row) for row in scores)
+def _callable_plan(
+    metric: Callable[[Any, Any], float],
+    y: ArrayLike,
+    champion: ArrayLike,
+    candidate: ArrayLike,
+    clusters: ArrayLike | None,
+    weights: ArrayLike | None,
+    rng: np.random.Generator,
+) -> _Plan:
+    name = getattr(metric, "__name__", "callable")
+    if weights is not None:
+        raise InputError(f"`weights` cannot be given to the function {name}: choose a metric by name.")
+    label = checks.vector("y", y)
+    scores = [checks.vector("champion", champion), checks.vector("candidate", candidate)]
+    checks.same_length(label.size, champion=scores[0], candidate=scores[1])
+    codes, count = _coded(clusters, label.size)
+    units = Units.of(codes, label.size, count, exact=True, rng=rng)
+    values = [float(metric(label, row)) for row in scores]
+    return _Plan(name, 1, values[0], values[1], CallableAggregate(metric, units, label, scores), exact=True)
+
+
+def _coded(clusters: ArrayLike | None, rows: int) -> tuple[Codes | None, int]:
+    return (None, rows) if clusters is None else checks.cluster_codes(clusters, rows)
+
+
+def _weighty(weights: ArrayLike, rows: int) -> Vector:
+    heavy = checks.counts("weights", weights)
+    checks.same_length(rows, weights=heavy)
+    if not heavy.any():
+        raise InputError("`weights` are all 0: nothing would be measured.")
+    return heavy
+
+
+def _named_plan(
+    metric: Metric, units: Units, y: Vector, scores: list[Vector], weights: Vector | None, exact: bool | None
+) -> _Plan:
+    old, new = (exact_value(metric, y, row, weights) for row in scores)
     sign = 1 if metric.higher_is_better else -1
     if not isinstance(metric, RankMetric):
-        return _Plan(metric.name, sign, old, new, MeanAggregate(metric, units, y, scores), exact=not units.grouped)
+        return _Plan(metric.name, sign, old, new, MeanAggregate(metric, units, y, scores, weights), exact=not units.grouped)
     unbinned = bool(exact) or (exact is None and y.size <= EXACT_ROWS)
-    aggregate = RankAggregate(metric, units, y, scores, exact=unbinned)
+    aggregate = RankAggregate(metric, units, y, scores, weights, exact=unbinned)
     return _Plan(metric.name, sign, old, new, aggregate, exact=unbinned and not units.grouped)
 
 
