@@ -2,6 +2,7 @@
 
 import time
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -18,6 +19,10 @@ class Airflow:
     def trigger(self, dag_id: str, **params: Any) -> str:
         """Start a run by hand; returns its run id."""
         return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": params})["dag_run_id"])
+
+    def state(self, dag_id: str, run_id: str) -> str:
+        """queued, running, success or failed."""
+        return str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"])
 
     def wait_for_dags(self, *dag_ids: str, seconds: float = 60.0) -> None:
         """Wait until the Dags are parsed."""

@@ -1,0 +1,75 @@
+"""Hits a real stack under traffic and releases, and checks the invariants from outside: `python -m tests.faults --rounds 20 --seed 1`.
+
+Exit status 1 on any violation. --how any also stops processes (SIGSTOP beyond the lease), locks databases and fills a disk.
+"""
+
+import argparse
+import json
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.faults.invariants import violations
+from tests.faults.lanes import settings_in
+from tests.faults.records import Records
+from tests.faults.report import summary, table
+from tests.faults.rounds import draws
+from tests.faults.targets import KILLED, OTHERS
+from tests.faults.world import World, world
+
+
+def main() -> int:
+    args = _arguments()
+    home = args.home or Path(tempfile.mkdtemp(prefix="faults-"))
+    home.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} {text}", flush=True)
+
+    with world(settings_in(home, args.port), args.lanes, say) as here:
+        _rounds(here, args)
+        say("no new releases; waiting for the last ends")
+        here.quiet()
+        records = here.records()
+    return _tell(records, home)
+
+
+def _rounds(here: World, args: argparse.Namespace) -> None:
+    for draw in draws(args.seed, args.rounds, args.how, args.kill, args.at, disk=here.disk):
+        begun = time.monotonic()
+        here.rounds.carry_out(draw)
+        time.sleep(max(0.0, args.pace - (time.monotonic() - begun)))
+
+
+def _tell(records: Records, home: Path) -> int:
+    found = violations(records)
+    records.save(home / "records.json")
+    (home / "summary.json").write_text(json.dumps(summary(records, found), indent=1))
+    print(table(records, found))
+    print(f"records and summary: {home}")
+    return 1 if found else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="what is hit, where and when")
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--lanes", type=int, default=4, help="models that are released at once")
+    parser.add_argument("--how", choices=("kill", "stop", "other", "any"), default="kill")
+    parser.add_argument(
+        "--kill", metavar="TARGET", choices=(*KILLED, *OTHERS), help=f"always this one: {', '.join((*KILLED, *OTHERS))}"
+    )
+    parser.add_argument("--at", metavar="STEP|SECONDS", help="always at this step, or so long after the deployment")
+    parser.add_argument("--pace", type=float, default=10.0, help="least seconds from one round to the next")
+    parser.add_argument("--port", type=int, default=27_000, help="first of 45 free ports")
+    parser.add_argument("--home", type=Path, help="folder of the installation and of the records; a fresh one by default")
+    args = parser.parse_args()
+    print(f"seed {args.seed}, {args.rounds} rounds, {args.lanes} lanes")
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""The rounds: wait until some lane stands at the drawn step, hit the drawn target, wait until it is back, go on."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from tests.faults.records import Hit
+from tests.faults.tape import STEPS, Tape
+from tests.faults.targets import KILLED, OTHERS, SERVERS, STOPPED, Target
+
+from sluicegate.errors import UnavailableError
+
+SELDOM = {"supervisor": 0.25}
+"""Chance of a target relative to the others: after the supervisor's death everything is started anew, most of a minute."""
+STEP_PATIENCE = 10.0
+"""Seconds to wait for a lane at the drawn step; then whatever stands somewhere is hit where it stands."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What a round is to do."""
+
+    target: str
+    how: str
+    step: str
+    delay: float
+    """Seconds after the lane has come to the step."""
+
+
+def draws(seed: int, rounds: int, how: str, target: str | None, at: str | None, *, disk: bool = True) -> Iterator[Draw]:
+    """The rounds of a seed; `target` and `at` (a step, or seconds after the deployment) fix what they name.
+
+    Parameters
+    ----------
+    how
+        kill, stop, or any: these and the faults of databases and disks.
+    disk
+        Whether the gateway's folder is a small disk that can be filled.
+    """
+    dice = random.Random(seed)
+    for _ in range(rounds):
+        what = dice.choice(["kill", "stop", "other"]) if how == "any" else how
+        names = {"kill": KILLED, "stop": STOPPED, "other": [n for n in OTHERS if disk or n != "gateway-disk"]}[what]
+        (name,) = dice.choices(names, [SELDOM.get(n, 1.0) for n in names])
+        step, delay = dice.choice(STEPS), dice.uniform(0.0, 1.5)
+        if target is not None:
+            name, what = target, "other" if target in OTHERS else "kill" if what == "other" else what
+        if at is not None:
+            step, delay = (at, delay) if at in STEPS else ("deployed", float(at))
+        yield Draw(name, OTHERS.get(name, what), step, delay)
+
+
+class Rounds:
+    """Carries out draws against one running installation."""
+
+    def __init__(self, target: Target, tape: Tape, lanes: Sequence[str], lease: float, say: Callable[[str], None]) -> None:
+        self._target, self._tape, self._lanes, self._lease, self._say = target, tape, lanes, lease, say
+        self.hits: list[Hit] = []
+
+    def carry_out(self, draw: Draw) -> Hit:
+        """One round. Returns when the target is back; the rollouts that it met go on."""
+        while True:
+            lane = self._lane_at(draw.step)
+            time.sleep(draw.delay)
+            self._wind()
+            try:
+                return self._hit(draw, lane)
+            except LookupError:  # nothing of that kind runs at this instant
+                time.sleep(0.2)
+
+    def _lane_at(self, step: str) -> str:
+        """A lane that has just come to the step; after a while any lane with a rollout under way."""
+        before = {lane: self._tape.step(lane) for lane in self._lanes}
+        until = time.monotonic() + STEP_PATIENCE
+        while True:
+            self._wind()
+            steps = {lane: self._tape.step(lane) for lane in self._lanes}
+            if new := [lane for lane, at in steps.items() if at == step and before[lane] != step]:
+                return new[0]
+            going = [lane for lane, at in steps.items() if at]
+            if going and time.monotonic() > until:
+                return going[0]
+            before = steps
+            time.sleep(0.1)
+
+    def _hit(self, draw: Draw, lane: str) -> Hit:
+        champion, candidate = self._tape.versions(lane)
+        version = {"champion": champion, "candidate": candidate}.get(draw.target, "")
+        if draw.target in SERVERS and not version:
+            raise LookupError("the first version has no champion")
+        step, at, met = self._tape.step(lane), time.time(), self._tape.open()
+        over = self._do(draw, lane, version)
+        over()
+        hit = Hit(len(self.hits) + 1, draw.target, draw.how, lane, step or "between", at, time.time(), met)
+        self.hits.append(hit)
+        self._say(f"{hit.number:4} {hit.how:4} {hit.target:16} {lane} at {hit.step:9} back after {hit.back_at - at:5.2f} s")
+        return hit
+
+    def _do(self, draw: Draw, lane: str, version: str) -> Callable[[], None]:
+        longer = self._lease + 3.0
+        match draw.how:
+            case "kill":
+                return self._target.kill(draw.target, lane, version)
+            case "stop":
+                return self._target.stop(draw.target, lane, version, longer)
+            case "lock":
+                return self._target.lock(draw.target, longer)
+        return self._target.fill(longer)
+
+    def _wind(self) -> None:
+        try:
+            self._tape.wind()
+        except UnavailableError:
+            time.sleep(0.2)

@@ -1,0 +1,178 @@
+"""Who can be hit, how, and when it is over. Everything is found by pid in this installation; nothing is found by name alone."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from sluicegate.errors import UnavailableError
+from sluicegate.local.stack import down, up
+from sluicegate.settings import Settings
+from sluicegate.supervisord import Supervisord
+
+PROGRAMS = {
+    "scheduler": "airflow-scheduler",
+    "triggerer": "airflow-triggerer",
+    "api": "airflow-api",
+    "dags": "airflow-dags",
+    "gateway": "gateway",
+    "guard": "guard",
+    "mlflow": "mlflow",
+}
+"""Target → program of the supervisor."""
+SERVERS = ("champion", "candidate")
+KILLED = (*PROGRAMS, *SERVERS, "task", "supervisor")
+STOPPED = (*PROGRAMS, *SERVERS)
+OTHERS = {"journal": "lock", "airflow-database": "lock", "gateway-disk": "fill"}
+"""Target → the only thing that can be done to it."""
+BACK_WITHIN = 120.0
+FILLER = ".filler"
+
+
+class Target:
+    """Everything of one installation that can be hit."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._supervisord = Supervisord(settings)
+
+    def kill(self, name: str, lane: str, version: str) -> Callable[[], None]:
+        """kill -9; the answer waits until what the supervisor restarts is back."""
+        if name == "supervisor":
+            os.kill(int((self._settings.supervisor / "supervisord.pid").read_text()), signal.SIGKILL)
+            return self._start_again
+        if name == "task":
+            psutil.Process(self.task(lane)).kill()
+            return lambda: None
+        program = self._program(name, lane, version)
+        old = self.pid(program)
+        os.kill(old, signal.SIGKILL)
+        return lambda: self._wait_back(program, old)
+
+    def stop(self, name: str, lane: str, version: str, seconds: float) -> Callable[[], None]:
+        """SIGSTOP for so long, then SIGCONT; children go on, as with a process that hangs."""
+        pid = self.pid(self._program(name, lane, version))
+        os.kill(pid, signal.SIGSTOP)
+
+        def over() -> None:
+            time.sleep(seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+        return over
+
+    def lock(self, name: str, seconds: float) -> Callable[[], None]:
+        """Nobody can write the database for so long, or read it while somebody else writes."""
+        path = self._settings.home / ("journal.db" if name == "journal" else "airflow/airflow.db")
+        database = sqlite3.connect(path, timeout=30, isolation_level=None)
+        database.execute("BEGIN EXCLUSIVE")
+
+        def over() -> None:
+            time.sleep(seconds)
+            database.execute("ROLLBACK")
+            database.close()
+
+        return over
+
+    def fill(self, seconds: float) -> Callable[[], None]:
+        """No room in the gateway's folder, which is a small file system of its own."""
+        path = self._settings.gateway / FILLER
+        with contextlib.suppress(OSError), path.open("wb", buffering=0) as file:
+            while file.write(b"\0" * 4096):
+                pass
+
+        def over() -> None:
+            time.sleep(seconds)
+            path.unlink()
+
+        return over
+
+    def task(self, lane: str) -> int:
+        """Pid of a process that carries out a task now, the lane's if there is one; LookupError when none does."""
+        scheduler = psutil.Process(self.pid(PROGRAMS["scheduler"]))
+        tasks = [p for p in scheduler.children(recursive=True) if _is_task(p)]
+        mine = [p for p in tasks if any(lane in word for word in _words(p))]
+        if not tasks:
+            raise LookupError("no task runs")
+        return int((mine or tasks)[0].pid)
+
+    def pid(self, program: str) -> int:
+        """Pid that the supervisor knows; LookupError when the program does not run."""
+        try:
+            pid = int(self._supervisord.call("getProcessInfo", program)["pid"])
+        except Exception as problem:
+            raise LookupError(f"{program} does not run: {problem}") from problem
+        if not pid:
+            raise LookupError(f"{program} does not run now")
+        return pid
+
+    def _program(self, name: str, lane: str, version: str) -> str:
+        return PROGRAMS.get(name, f"{lane}-{version}")
+
+    def _wait_back(self, program: str, old: int) -> None:
+        until = time.monotonic() + BACK_WITHIN
+        while time.monotonic() < until:
+            with contextlib.suppress(LookupError, UnavailableError):
+                if self.pid(program) != old and self._answers(program):
+                    return
+            time.sleep(0.02)
+        raise TimeoutError(f"{program} was killed and is not back after {BACK_WITHIN:g} s")
+
+    def _answers(self, program: str) -> bool:
+        """Whether a program that has a health page answers there."""
+        settings = self._settings
+        pages = {"gateway": f"{settings.gateway_admin_port}/ready", "mlflow": f"{settings.mlflow_port}/health"}
+        pages["airflow-api"] = f"{settings.airflow_port}/api/v2/version"
+        place = pages.get(program) or _server_page(settings.supervisor / "servers" / f"{program}.json")
+        if place is None:
+            return True
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{place}", timeout=2) as answer:
+                return int(answer.status) == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def _start_again(self) -> None:
+        """What a person does whose supervisor is gone: everything else still runs, and would run twice."""
+        down(self._settings)
+        up(self._settings)
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int = 8) -> Iterator[bool]:
+    """A file system of its own at `folder`; False where the system does not allow that."""
+    import subprocess
+
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "sluicegate-faults", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
+
+
+def _server_page(place: Path) -> str | None:
+    import json
+
+    return f"{json.loads(place.read_text())['port']}/health/ready" if place.exists() else None
+
+
+def _is_task(process: psutil.Process) -> bool:
+    return any("task" in word for word in _words(process)[:4])
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
