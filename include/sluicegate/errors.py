@@ -7,6 +7,7 @@
     │   └── RequestError      a prediction request (becomes a 4xx, never counts as the model's error)
     ├── RefusedError          makes no sense now: the state of the world forbids it
     │   ├── LockedError       another rollout holds this model
+    │   ├── PausedError       a person holds the rollout: it goes on after a resume
     │   └── StaleTokenError   the writer was fenced off by a newer holder
     ├── PackageError          a model package that is broken or not what it says it is
     └── UnavailableError      an outside thing does not answer: try again later
@@ -45,6 +46,10 @@ class RefusedError(SluicegateError):
 
 class LockedError(RefusedError):
     """Another rollout holds this model."""
+
+
+class PausedError(RefusedError):
+    """A person holds the rollout."""
 
 
 class StaleTokenError(RefusedError):

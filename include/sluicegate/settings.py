@@ -29,6 +29,8 @@ class Settings:
     """SQLAlchemy URL of the journal; empty means SQLite in `home`."""
     mlflow_url: str = ""
     """Tracking and registry server; empty means the local one on `mlflow_port`."""
+    notify_url: str = ""
+    """HTTP receiver (webhook) of what people must hear of; empty tells the log only."""
     host: str = "127.0.0.1"
     """Address on which everything listens; loopback unless told otherwise."""
     airflow_port: int = 8180
@@ -42,6 +44,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.profile not in ("local", "kubernetes"):
             raise InputError(f"SLUICEGATE_PROFILE is '{self.profile}': write 'local' or 'kubernetes'")
+        if self.notify_url and not self.notify_url.startswith(("http://", "https://")):
+            raise InputError(f"SLUICEGATE_NOTIFY_URL is '{self.notify_url}': write a URL that begins with http:// or https://")
 
     @property
     def journal(self) -> str:
@@ -95,6 +99,11 @@ class Settings:
         return Path(tempfile.gettempdir()) / f"sluicegate-{hashlib.sha256(str(path).encode()).hexdigest()[:16]}.sock"
 
     @property
+    def incidents(self) -> Path:
+        """One JSON file an incident: incidents/<model>/."""
+        return self.home / "incidents"
+
+    @property
     def orders(self) -> Path:
         """Orders being carried out: orders/<content key>/{order.json,log,lock}."""
         return self.home / "orders"
@@ -112,6 +121,7 @@ class Settings:
             profile=env.get("SLUICEGATE_PROFILE", "local"),
             journal_url=env.get("SLUICEGATE_JOURNAL_URL", ""),
             mlflow_url=env.get("SLUICEGATE_MLFLOW_URL", ""),
+            notify_url=env.get("SLUICEGATE_NOTIFY_URL", ""),
             host=env.get("SLUICEGATE_HOST", "127.0.0.1"),
             airflow_port=_port(env, "AIRFLOW_PORT", 8180),
             mlflow_port=_port(env, "MLFLOW_PORT", 8181),

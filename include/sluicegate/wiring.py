@@ -1,6 +1,7 @@
 """Settings → ready objects. The only file that names adapters; each is imported and connected on first use."""
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -10,7 +11,8 @@ from sluicegate.errors import SpecError
 from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
-    from sluicegate.ports import Clock, Dataset, Estimators, Journal, Landing, Meter, Orders, Registry, Results, Router, Runtime
+    from sluicegate.adapters.journal_file import JournalFile
+    from sluicegate.ports import Archive, Clock, Dataset, Estimators, Incidents, Journal, Landing, Meter, Orders, Registry, Results, Router, Runtime
 
 
 class Wiring:
@@ -68,6 +70,13 @@ class Wiring:
         return SqlJournal(self.settings.journal)
 
     @cached_property
+    def archive(self) -> "Archive":
+        """The journal as it is stored, to be verified and exported."""
+        from sluicegate.adapters.sql_journal import SqlArchive
+
+        return SqlArchive(self.settings.journal)
+
+    @cached_property
     def router(self) -> "Router":
         from sluicegate.adapters.envoy_router import EnvoyRouter
 
@@ -85,6 +94,12 @@ class Wiring:
 
         return LocalMeter(self.settings)
 
+    @cached_property
+    def incidents(self) -> "Incidents":
+        from sluicegate.adapters.local_incidents import LocalIncidents
+
+        return LocalIncidents(self.settings)
+
     def spec(self, model: str) -> ModelSpec:
         """The model's checked spec.yaml; SpecError when it is wrong or absent."""
         return read_spec(self.settings, model)
@@ -93,6 +108,13 @@ class Wiring:
 def wire(settings: Settings | None = None) -> Wiring:
     """The real ports, by default for the settings in the environment."""
     return Wiring(settings if settings is not None else Settings.from_environment())
+
+
+def journal_file(path: Path) -> "JournalFile":
+    """An exported journal."""
+    from sluicegate.adapters.journal_file import JournalFile
+
+    return JournalFile(path)
 
 
 def read_spec(settings: Settings, model: str) -> ModelSpec:

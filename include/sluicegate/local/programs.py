@@ -148,6 +148,7 @@ def sluicegate_environment(settings: Settings) -> dict[str, str]:
         "SLUICEGATE_PROFILE": settings.profile,
         "SLUICEGATE_JOURNAL_URL": settings.journal_url,
         "SLUICEGATE_MLFLOW_URL": settings.mlflow_url,
+        "SLUICEGATE_NOTIFY_URL": settings.notify_url,
         "SLUICEGATE_HOST": settings.host,
         "SLUICEGATE_AIRFLOW_PORT": str(settings.airflow_port),
         "SLUICEGATE_MLFLOW_PORT": str(settings.mlflow_port),

@@ -3,9 +3,11 @@
 from typing import Protocol
 
 from sluicegate.domain.spec import ModelSpec
+from sluicegate.ports.archive import Archive, Book
 from sluicegate.ports.clock import Clock
 from sluicegate.ports.dataset import Dataset
 from sluicegate.ports.estimators import Estimators
+from sluicegate.ports.incidents import Incidents
 from sluicegate.ports.journal import Event, Journal, Lock
 from sluicegate.ports.landing import Arrival, Landing
 from sluicegate.ports.meter import Meter
@@ -44,17 +46,22 @@ class Ports(Protocol):
     def runtime(self) -> Runtime: ...
     @property
     def meter(self) -> Meter: ...
+    @property
+    def incidents(self) -> Incidents: ...
     def spec(self, model: str) -> ModelSpec:
         """The model's checked spec.yaml; SpecError when it is wrong or absent."""
         ...
 
 
 __all__ = [
+    "Archive",
     "Arrival",
+    "Book",
     "Clock",
     "Dataset",
     "Estimators",
     "Event",
+    "Incidents",
     "Journal",
     "Landing",
     "Lock",

@@ -10,6 +10,7 @@ from sluicegate.domain.spec import ModelSpec
 from sluicegate.ports.registry import Record, Registered
 from sluicegate.settings import Settings
 from sluicegate.testing.clock import VirtualClock
+from sluicegate.testing.incidents import MemoryIncidents
 from sluicegate.testing.journal import MemoryJournal
 from sluicegate.testing.meter import SyntheticMeter
 from sluicegate.testing.router import MemoryRouter
@@ -54,6 +55,7 @@ class FakePorts:
         self.runtime = MemoryRuntime()
         self.meter = SyntheticMeter(self.clock, self.router)
         self.registry = AliasesOnly()
+        self.incidents = MemoryIncidents()
 
     def __getattr__(self, name: str) -> Any:
         raise AttributeError(f"the fake world of a rollout has no port '{name}': use the fake of that port itself")
