@@ -192,6 +192,13 @@ class TestFolder:
         with pytest.raises(PackageError, match=sentence):
             load_package(path.parent)
 
+    def test_a_package_of_before_segments_has_none(self, tmp_path: Path) -> None:
+        folder = toy_package(tmp_path).folder
+        manifest = json.loads((folder / "manifest.json").read_text())
+        del manifest["segments"]
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        assert load_package(folder).manifest.segments == ()
+
     def test_a_file_outside_the_folder_is_never_read(self, tmp_path: Path) -> None:
         path = toy_package(tmp_path).folder / "manifest.json"
         raw = json.loads(path.read_text())

@@ -12,6 +12,8 @@ from sluicegate.errors import PackageError
 FORMAT = 1
 MANIFEST = "manifest.json"
 ONNX, FEATURES, SPEC, GOLDEN = "model.onnx", "features.py", "spec.yaml", "golden.json"
+LATER = {"segments"}
+"""Keys that older manifests do not have."""
 NEEDED = (ONNX, FEATURES, SPEC, GOLDEN)
 
 
@@ -42,6 +44,8 @@ class Manifest:
     files: Mapping[str, str]
     """Path below the folder -> SHA-256 (64 hex digits)."""
     format: int = FORMAT
+    segments: tuple[str, ...] = ()
+    """Inputs whose values the server counts apart."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, indent=1, allow_nan=False) + "\n"
@@ -57,11 +61,11 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         found = raw.get("format") if isinstance(raw, dict) else type(raw).__name__
         raise PackageError(f"{path} has format {found!r}, this code reads format {FORMAT}: train the model again")
-    names = [f.name for f in fields(Manifest)]
-    absent, unknown = set(names) - set(raw), set(raw) - set(names)
+    names = {f.name for f in fields(Manifest)}
+    absent, unknown = names - set(raw) - LATER, set(raw) - names
     if absent or unknown:
         raise PackageError(f"{path} lacks {sorted(absent)} and has unknown {sorted(unknown)}: train the model again")
-    tuples = {name: tuple(raw[name]) for name in ("features", "score_range", "slow_bounds_ms")}
+    tuples = {name: tuple(raw[name]) for name in ("features", "score_range", "slow_bounds_ms", "segments") if name in raw}
     return Manifest(**{**raw, **tuples})
 
 

@@ -1,5 +1,6 @@
 """What Prometheus reads: the counters as they stand, made into metrics at the scrape, so that a request pays nothing for them."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate
 
@@ -10,7 +11,7 @@ from prometheus_client.registry import Collector
 from sluicegate.domain.evidence import SCORE_BINS
 from sluicegate.serving.counters import LATENCY_BOUNDS_S, Counters
 from sluicegate.serving.http import Connections
-from sluicegate.serving.service import Service
+from sluicegate.serving.service import Service, memory_bytes
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 Take = Callable[[Counters], float]
@@ -42,6 +43,8 @@ class Metrics(Collector):
         step = (self._high - self._low) / SCORE_BINS
         bounds = [self._low + step * (n + 1) for n in range(SCORE_BINS - 1)]
         yield self._histogram("score", "Scores given", bounds, lambda c: (c.histogram, c.score_sum))
+        yield self._counter("busy_seconds", "Time the handler was busy with the requests", lambda c: c.busy)
+        yield self._counter("handler_cpu_seconds", "Processor time of the handler for the requests", lambda c: c.cpu)
         refused = CounterMetricFamily("sluicegate_refused", "Wrong requests, not the model's errors", labels=(*_COMMON, "status"))
         for status, count in service.refused.items():
             refused.add_metric((*self._common, str(status)), count)
@@ -50,6 +53,9 @@ class Metrics(Collector):
         yield self._plain(CounterMetricFamily, "prediction_log_dropped", "Lines lost", service.log.dropped)
         yield self._plain(GaugeMetricFamily, "in_flight", "Requests begun and not answered", self._connections.in_flight)
         yield self._plain(GaugeMetricFamily, "connections", "Open connections", len(self._connections.open))
+        yield self._plain(CounterMetricFamily, "process_cpu_seconds", "Processor time of the whole process", time.process_time())
+        if (memory := memory_bytes()) is not None:
+            yield self._plain(GaugeMetricFamily, "resident_memory_bytes", "Resident memory", memory)
         yield self._plain(GaugeMetricFamily, "started_at", "Start, seconds since the epoch", service.started_at)
 
     def _counter(self, name: str, text: str, value: Take) -> CounterMetricFamily:

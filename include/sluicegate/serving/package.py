@@ -200,6 +200,7 @@ def _manifest(spec: "ModelSpec", features: Sequence[str], identity: _Identity) -
         user_id=spec.data.user_id,
         inputs={name: field.model_dump(mode="json") for name, field in spec.data.inputs.items()},
         files={},
+        segments=spec.release.segments,
     )
 
 

@@ -1,15 +1,17 @@
 """One prediction, from body to answer: check, features, score, count, log. No sockets here."""
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import orjson
 
 from sluicegate.domain.route import bucket
-from sluicegate.errors import PackageError, RequestError, SluicegateError
+from sluicegate.errors import PackageError, RequestError, SluicegateError, SpecError
 from sluicegate.serving.counters import Counters
 from sluicegate.serving.package import Model
 from sluicegate.serving.prediction_log import PredictionLog
@@ -39,18 +41,20 @@ class Service:
         manifest = model.manifest
         self.model, self.version, self.log = model, version, log
         self.started_at = time.time()
-        self.counters = {role: Counters(self.started_at, manifest.slow_bounds_ms, manifest.score_range) for role in ROLES}
+        self.counters = {role: self._new_counters() for role in ROLES}
         self.refused: dict[int, int] = {}
         """Status -> requests that were refused; they are not the model's."""
         self._complain = complain
         self._schema = Schema(manifest)
         self._visible = self._schema.visible
-        self._score, self._decide = model.score_row, model.decide
+        self._score, self._decide, self._value = model.score_row, model.decide, model.value
+        self._segments = bool(manifest.segments)
         self._id, self._time, self._user = manifest.request_id, manifest.event_time, manifest.user_id
         self._label = {"model": manifest.model, "version": version}
 
     def predict(self, body: bytes, headers: Headers, received_at: float) -> tuple[int, bytes]:
         """Status and JSON of the answer to one request received at `received_at` (seconds since the epoch)."""
+        entered, cpu = time.perf_counter(), time.thread_time()
         try:
             row, user = self._checked(body, headers)
         except RequestError as e:
@@ -60,8 +64,11 @@ class Service:
         try:
             score = self._score(self._visible(row))
         except Exception as e:  # whatever a user's features.py does, the server answers and goes on
-            return self._failed(row, user, role, begun, e)
-        return self._scored(row, user, role, received_at, begun, score)
+            answer = self._failed(row, user, role, begun, e)
+        else:
+            answer = self._scored(row, user, role, received_at, begun, score)
+        self.counters[role].spent(_bucket(user), time.perf_counter() - entered, time.thread_time() - cpu)
+        return answer
 
     def refuse(self, status: int, message: str, field: str | None = None) -> tuple[int, bytes]:
         """The answer to a wrong request; counted by status, not as the model's."""
@@ -80,9 +87,15 @@ class Service:
         self.model.check_golden(prepare)
 
     def evidence(self) -> bytes:
-        """JSON of the counters of both roles, and the range of their score histograms."""
-        roles = {role: counters.to_dict() for role, counters in self.counters.items()}
+        """JSON of the counters of all roles, each with those of the whole process, and the range of their score histograms."""
+        process = {"cpu_seconds": time.process_time(), "memory_bytes": memory_bytes()}
+        roles = {role: counters.to_dict() | process for role, counters in self.counters.items()}
         return orjson.dumps({**self._label, "score_range": self.model.manifest.score_range, **roles})
+
+    def _new_counters(self) -> Counters:
+        manifest = self.model.manifest
+        ranges = manifest.slow_bounds_ms, manifest.score_range, manifest.segments
+        return Counters(self.started_at, *ranges, valued=self.model.value is not None)
 
     def _checked(self, body: bytes, headers: Headers) -> tuple[Body, str]:
         row = parse(body)
@@ -109,7 +122,12 @@ class Service:
         answer = {**self._label, "request_id": row[self._id], "score": score, "decision": decision}
         content = orjson.dumps(answer)
         latency = time.time() - begun
-        self.counters[role].scored(_bucket(user), score, decision, latency)
+        counters, place = self.counters[role], _bucket(user)
+        counters.scored(place, score, decision, latency)
+        if self._value is not None:
+            self._count_value(counters, place, row, decision)
+        if self._segments:
+            counters.in_segments(place, row, latency, error=False, decision=decision)
         self.log.append(
             orjson.dumps(
                 {
@@ -128,11 +146,33 @@ class Service:
         return 200, content
 
     def _failed(self, row: Body, user: str, role: str, begun: float, error: Exception) -> tuple[int, bytes]:
-        self.counters[role].failed(_bucket(user), max(0.0, time.time() - begun))
+        counters, place, latency = self.counters[role], _bucket(user), max(0.0, time.time() - begun)
+        counters.failed(place, latency)
+        if self._segments:
+            counters.in_segments(place, row, latency, error=True, decision=False)
         message = f"{error}" if isinstance(error, SluicegateError) else f"the model failed: {type(error).__name__}: {error}"
         self._complain(message)
         answer = {**self._label, "request_id": row[self._id], "error": message}
         return 500, orjson.dumps(answer)
+
+    def _count_value(self, counters: Counters, place: int, row: Body, decision: bool) -> None:
+        """The answer stands whatever value() does; but that its worth is not known is told, to the judge as well."""
+        assert self._value is not None
+        try:
+            counters.valued(place, self._value(self._visible(row), decision))
+        except SpecError as e:
+            self._value = None
+            for role in self.counters.values():
+                role.value_unknown()
+            self._complain(f"{e}; what this version's answers are worth is not known until its server starts anew")
+
+
+def memory_bytes() -> float | None:
+    """Resident memory of this process; None where the system does not tell."""
+    try:
+        return float(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+    except OSError:
+        return None
 
 
 def _role(headers: Headers) -> str:
