@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from sluicegate.commands import REFUSED, UNAVAILABLE, look, people, work
+from sluicegate.commands import REFUSED, UNAVAILABLE, journal, look, people, work
 from sluicegate.errors import SluicegateError, UnavailableError
 
-FAMILIES = (work, look, people)
+FAMILIES = (work, look, people, journal)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,7 +10,9 @@
     │   ├── PausedError       a person holds the rollout: it goes on after a resume
     │   └── StaleTokenError   the writer was fenced off by a newer holder
     ├── PackageError          a model package that is broken or not what it says it is
+    ├── DamagedError          the journal is not what was written
     └── UnavailableError      an outside thing does not answer: try again later
+        └── UnfinishedError   what was asked for is done, but something that follows it is not: ask for the same again
 
 Messages are one sentence: the offending value, where it stands, what to do.
 """
@@ -60,5 +62,13 @@ class PackageError(SluicegateError):
     """A model package is broken, altered, or not what its manifest says."""
 
 
+class DamagedError(SluicegateError):
+    """What the journal keeps is not what was written."""
+
+
 class UnavailableError(SluicegateError):
     """An outside thing does not answer."""
+
+
+class UnfinishedError(UnavailableError):
+    """The traffic and the journal are as asked; something after that remains."""

@@ -12,7 +12,21 @@ from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
     from sluicegate.adapters.journal_file import JournalFile
-    from sluicegate.ports import Archive, Clock, Dataset, Estimators, Incidents, Journal, Landing, Meter, Orders, Registry, Results, Router, Runtime
+    from sluicegate.ports import (
+        Archive,
+        Clock,
+        Dataset,
+        Estimators,
+        Incidents,
+        Journal,
+        Landing,
+        Meter,
+        Orders,
+        Registry,
+        Results,
+        Router,
+        Runtime,
+    )
 
 
 class Wiring:

@@ -2,6 +2,7 @@
 
 work.py     serve, order, guard: what a supervisor or a worker starts
 look.py     status, history, explain: what a person reads
+journal.py  journal verify, journal replay, journal export: what keeps the memory honest
 people.py   pause, resume, approve, abort, revert, reinstate, retire: what a person does
 """
 

@@ -1,0 +1,171 @@
+"""One database: connect, bring the schema up to date, run a piece of work in a transaction, wait for a server that restarts."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import create_engine, event, make_url, text
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+
+from sluicegate.adapters.sql_journal.schema import VERSION
+from sluicegate.errors import DamagedError, InputError, RefusedError, UnavailableError
+
+PATIENCE = 15.0
+"""Seconds for which a database server that restarts is waited for."""
+PAUSE = 0.2
+"""Seconds between two attempts."""
+LOCK_WAIT = 30
+"""Seconds that a writer waits for the writers before it."""
+STOPPED_AFTER = 15
+"""Seconds after which PostgreSQL ends the transaction of a writer that does nothing: a stopped process must not hold up all others."""
+
+T = TypeVar("T")
+
+
+class Database:
+    """Runs work on one database URL. The schema is checked, and upgraded when it is older, before the first work."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self._ready = False
+
+    @property
+    def name(self) -> str:
+        """The URL without its password."""
+        return self.engine.url.render_as_string()
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in a transaction that no other writer overlaps. Run again when the server went away: it must bear that."""
+        return self._patiently(lambda: self._transact(work, writes=True))
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` on one snapshot of the database."""
+        return self._patiently(lambda: self._transact(work, writes=False))
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection that sees one instant of the database, damaged text included (as lone surrogates)."""
+        self._prepare()
+        with self.engine.connect().execution_options(**_snapshot(self.engine)) as db, db.begin():
+            raw: Any = db.connection.dbapi_connection
+            if db.dialect.name == "sqlite":
+                raw.text_factory = lambda content: content.decode(errors="surrogateescape")
+            try:
+                yield db
+            finally:
+                db.detach()  # not back into the pool
+
+    def _prepare(self) -> None:
+        if not self._ready:
+            upgrade(self.engine)
+            self._ready = True
+
+    def _transact(self, work: Callable[[Connection], T], *, writes: bool) -> T:
+        self._prepare()
+        with self.engine.connect() as db:
+            if not writes:
+                db = db.execution_options(**_snapshot(self.engine))
+            with db.begin():
+                if writes and db.dialect.name == "postgresql":
+                    db.execute(text("LOCK TABLE events IN EXCLUSIVE MODE"))
+                return work(db)
+
+    def _patiently(self, attempt: Callable[[], T]) -> T:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return attempt()
+            except (OperationalError, InterfaceError) as e:
+                if not _passes(e) or time.monotonic() > until:
+                    raise UnavailableError(f"the journal at {self.name} does not answer: {_first_line(e)}") from e
+            except DatabaseError as e:
+                message = f"the journal at {self.name} is damaged: {_first_line(e)}: see `python -m sluicegate journal verify`"
+                raise DamagedError(message) from e
+            time.sleep(PAUSE)
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring the schema to VERSION, once however many processes start together. RefusedError when it is newer than this code."""
+    with engine.begin() as db:  # serialised: BEGIN IMMEDIATE on SQLite, an advisory lock on PostgreSQL
+        if db.dialect.name == "postgresql":
+            db.execute(text("SELECT pg_advisory_xact_lock(hashtext('sluicegate'))"))
+        found = _version(db)
+        if found == VERSION:
+            return
+        if found is not None and found > VERSION:
+            raise RefusedError(
+                f"the journal at {engine.url.render_as_string()} has schema {found}, this version knows {VERSION}: install the newer one"
+            )
+        _migrate(db)
+
+
+def _migrate(db: Connection) -> None:
+    from alembic import command  # on demand: most starts find the schema as it should be
+    from alembic.config import Config
+
+    config = Config(attributes={"connection": db})
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def _version(db: Connection) -> str | None:
+    if not db.dialect.has_table(db, "alembic_version"):
+        return None
+    return str(db.execute(text("SELECT version_num FROM alembic_version")).scalar_one())
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError as e:
+        raise InputError(f"the journal's URL is not one: {e}: write sqlite:///FILE or postgresql+psycopg://…") from e
+    kind = parsed.get_backend_name()
+    if kind == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": LOCK_WAIT, "check_same_thread": False})
+        event.listen(engine, "connect", _sqlite_settings)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if kind not in ("postgresql", "postgres"):
+        raise InputError(f"the journal's URL begins with '{kind}': write sqlite:///FILE or postgresql+psycopg://…")
+    limits = f"-c lock_timeout={LOCK_WAIT}s -c idle_in_transaction_session_timeout={STOPPED_AFTER}s"
+    try:
+        return create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": 5, "options": limits},
+        )
+    except (NoSuchModuleError, ModuleNotFoundError) as e:
+        raise InputError(
+            f"the journal's URL asks for PostgreSQL, but psycopg is not installed ({e}): install psycopg[binary]"
+        ) from e
+
+
+def _snapshot(engine: Engine) -> dict[str, Any]:
+    if engine.dialect.name == "postgresql":
+        return {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return {"sluicegate_reads": True}
+
+
+def _sqlite_settings(connection: Any, _: Any) -> None:
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _begin_sqlite(db: Connection) -> None:
+    db.exec_driver_sql("BEGIN" if db.get_execution_options().get("sluicegate_reads") else "BEGIN IMMEDIATE")
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether a restart of the database server explains the error: a lost or refused connection, not a full disk."""
+    if error.orig is None or not type(error.orig).__module__.startswith("psycopg"):
+        return False
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or state is None or str(state).startswith(("08", "57P"))
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]
