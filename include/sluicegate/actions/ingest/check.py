@@ -12,9 +12,10 @@ from sluicegate.actions.ingest.faults import Faults
 from sluicegate.actions.ingest.inputs import accepted_columns, check_inputs
 from sluicegate.actions.ingest.join import Joined, join
 from sluicegate.actions.ingest.labels import Labels, check_labels, wanted
+from sluicegate.actions.ingest.outcomes import outcomes
 from sluicegate.actions.ingest.raw import Mask, RawFile, Rows, UnreadableFileError
 from sluicegate.actions.ingest.read import read_file
-from sluicegate.actions.ingest.requests import sources
+from sluicegate.actions.ingest.requests import served, sources
 from sluicegate.actions.ingest.write import Checked, accepted_schema, quarantined, unreadable
 from sluicegate.domain.spec import Data, ModelSpec
 from sluicegate.ports import Arrival, Ports
@@ -36,9 +37,13 @@ def check(path: Path, arrival: Arrival, spec: ModelSpec, ports: Ports) -> Checke
     labels = check_labels(raw, spec.data, arrival.arrived_at, faults)
     if labels is None:
         return _all_refused(arrival, raw, faults, spec.data)
-    joined = join(labels, sources(ports.settings, spec.model, spec.data), spec.data, faults)
+    logged = served(ports.settings, spec.model, spec.data)
+    joined = join(labels, sources(ports.settings, spec.model, spec.data, logged), spec.data, faults)
     check_inputs(joined, spec.data, faults)
-    return _Batch(arrival, raw, labels, joined, faults, spec, ports).judged()
+    checked = _Batch(arrival, raw, labels, joined, faults, spec, ports).judged()
+    if logged is not None:
+        checked.outcomes = outcomes(checked.accepted, logged, spec)
+    return checked
 
 
 def _all_refused(arrival: Arrival, raw: RawFile, faults: Faults, data: Data) -> Checked:

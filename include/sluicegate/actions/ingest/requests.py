@@ -34,11 +34,17 @@ class Source:
     """Request id, event time, user id, inputs (those that the log has), score and version; as long as `ids`."""
 
 
-def sources(settings: Settings, model: str, data: Data) -> Iterator[Source]:
-    """Where a request may be found, in the order in which they count."""
+def served(settings: Settings, model: str, data: Data) -> pa.Table | None:
+    """Every line of our own servers' prediction logs; None when there are none."""
     logs = sorted((settings.predictions / model).glob("*/*.jsonl"))
-    if logs:
-        yield _ordered(pa.concat_tables(_alike([_served(path, data) for path in logs])), data)
+    return pa.concat_tables(_alike([_served(path, data) for path in logs])) if logs else None
+
+
+def sources(settings: Settings, model: str, data: Data, logged: pa.Table | None = None) -> Iterator[Source]:
+    """Where a request may be found, in the order in which they count; `logged` is what `served` gave, if it was asked already."""
+    logged = served(settings, model, data) if logged is None else logged
+    if logged is not None:
+        yield _ordered(logged, data)
     for path in sorted((settings.data / model / "history").glob("[!.]*")):
         yield from _history(path, data)
 
@@ -58,6 +64,7 @@ def _served(path: Path, data: Data) -> pa.Table:
         "received_at": pa.float64(),
         "role": pa.string(),
         "user": pa.string(),
+        "decision": pa.bool_(),
     }
     inputs = {name: kind for name, kind in names.items() if name not in (data.request_id, data.event_time)}
     schema = pa.schema({**flat, **SERVED, "inputs": pa.struct(inputs)})
@@ -65,7 +72,7 @@ def _served(path: Path, data: Data) -> pa.Table:
     asked = {name: pc.struct_field(table["inputs"], name) for name in inputs}
     asked[data.user_id] = pc.coalesce(asked[data.user_id], table["user"])
     named = {data.request_id: table["request_id"], data.event_time: table["event_time"]}
-    rest = {name: table[name] for name in ("received_at", "role", *SERVED)}
+    rest = {name: table[name] for name in ("received_at", "role", "user", "decision", *SERVED)}
     return pa.table({f"asked.{name}": column for name, column in {**named, **asked}.items()} | rest)
 
 

@@ -1,4 +1,4 @@
-"""A checked batch as files: accepted.parquet, duplicates.parquet, quarantined.parquet and report.json."""
+"""A checked batch as files: accepted, duplicates, quarantined, outcomes (.parquet) and report.json."""
 
 import json
 from dataclasses import dataclass, field
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sluicegate.actions.ingest.faults import Faults
+from sluicegate.actions.ingest.outcomes import OUTCOMES
 from sluicegate.actions.ingest.raw import Column, RawFile, Rows, UnreadableFileError, named_once
 from sluicegate.domain.spec import Data
 from sluicegate.ports.landing import Arrival
@@ -34,6 +35,8 @@ class Checked:
     warnings: list[dict[str, Any]] = field(default_factory=list)
     blocked: bool = False
     message: str = ""
+    outcomes: pa.Table = field(default_factory=OUTCOMES.empty_table)
+    """What our servers had said to the accepted requests."""
 
     def report(self) -> dict[str, Any]:
         """report.json."""
@@ -101,8 +104,8 @@ def _as_text(column: Column, rows: Rows) -> pa.Array:
 
 
 def write(checked: Checked, folder: Path) -> None:
-    """Write the four files into an existing folder."""
-    tables = {"accepted": checked.accepted, "duplicates": checked.duplicates, "quarantined": checked.quarantined}
+    """Write the five files into an existing folder."""
+    tables = {name: getattr(checked, name) for name in ("accepted", "duplicates", "quarantined", "outcomes")}
     for name, table in tables.items():
         repeated = [column for column in table.column_names if column not in ("request_id", "message")]
         pq.write_table(table, folder / f"{name}.parquet", compression="zstd", compression_level=1, use_dictionary=repeated)
