@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sluicegate.domain.order import content_key
+from sluicegate.domain.chain import chain, refuse_unkeepable
 from sluicegate.errors import LockedError, RefusedError, StaleTokenError
 from sluicegate.ports.clock import Clock
 from sluicegate.ports.journal import Event, Lock
@@ -31,16 +31,19 @@ class MemoryJournal:
         token: int | None = None,
         unless: Sequence[str] = (),
     ) -> Event:
+        refuse_unkeepable(model=model, rollout=rollout, kind=kind, author=author, reason=reason)
         newest = self._tokens.get(model, 0)
         if token is not None and token < newest:
             raise StaleTokenError(f"token {token} for model '{model}' is older than {newest}: a newer rollout has taken over")
         if unless and (found := self.events(model, rollout, kinds=unless)):
             raise RefusedError(f"rollout '{rollout}' of model '{model}' is {found[0].kind} already: somebody else was faster")
-        body = json.loads(json.dumps(data, allow_nan=False))
+        body = json.dumps(data, sort_keys=True, allow_nan=False)
         before = self._events[-1].digest if self._events else ""
         number = len(self._events) + 1
-        digest = content_key([before, number, model, rollout, kind, body])
-        self._events.append(Event(number, self._clock.now(), model, rollout, str(kind), author, reason, body, digest))
+        texts = (model, rollout, str(kind), author, reason)
+        at = self._clock.now()
+        digest = chain(before, number, at, *texts, body)
+        self._events.append(Event(number, at, *texts, json.loads(body), digest))
         return self._events[-1]
 
     def events(
@@ -57,6 +60,7 @@ class MemoryJournal:
         ]
 
     def acquire(self, model: str, holder: str) -> Lock:
+        refuse_unkeepable(model=model, rollout=holder)
         held = self._locks.get(model)
         if held is not None and held.holder == holder:
             return held

@@ -1,9 +1,23 @@
 """What every journal keeps. Run over each adapter and over the fake: subclass, and give a `journal` fixture."""
 
-import pytest
+import json
+from typing import Any
 
-from sluicegate.errors import LockedError, RefusedError, StaleTokenError
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sluicegate.domain.chain import chain
+from sluicegate.errors import InputError, LockedError, RefusedError, StaleTokenError
 from sluicegate.ports.journal import Journal
+
+HARMLESS = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+UNALARMING = (HealthCheck.function_scoped_fixture, HealthCheck.differing_executors)
+"""One journal takes all examples, and each journal has a class."""
+KEPT = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text() | st.lists(st.text())
+)
+"""What data may hold: any JSON."""
 
 
 class JournalContract:
@@ -29,6 +43,15 @@ class JournalContract:
         assert [e.rollout for e in journal.events("flights", kinds=("OPENED",))] == ["r1", "r2"]
         assert journal.events("flights", "r2")[0].reason == "why"
 
+    def test_anybody_can_recompute_every_digest_from_the_event_and_the_one_before(self, journal: Journal) -> None:
+        for number in range(3):
+            journal.append("flights", "r1", "EVIDENCE", {"b": 0.1 + number, "a": [number, None]}, author="é", reason="why")
+        before = ""
+        for e in journal.events("flights"):
+            body = json.dumps(e.data, sort_keys=True)
+            assert e.digest == chain(before, e.number, e.at, e.model, e.rollout, e.kind, e.author, e.reason, body)
+            before = e.digest
+
     def test_every_digest_differs_though_the_events_are_equal(self, journal: Journal) -> None:
         same = [journal.append("flights", "r1", "EVIDENCE", {}, author="a").digest for _ in range(3)]
         assert len(set(same)) == 3
@@ -37,6 +60,34 @@ class JournalContract:
         with pytest.raises(ValueError, match="JSON"):
             journal.append("flights", "r1", "EVIDENCE", {"x": float("nan")}, author="a")
         assert journal.events("flights") == []
+
+    @pytest.mark.parametrize(
+        "texts",
+        [
+            {"model": "m" * 65},
+            {"rollout": "r" * 65},
+            {"kind": "K" * 33},
+            {"author": "a" * 201},
+            {"reason": "why " * 501},
+            {"author": "no\0body"},
+            {"reason": "half \ud83d"},
+        ],
+    )
+    def test_a_text_that_not_every_database_keeps_is_refused_and_nothing_is_written(
+        self, journal: Journal, texts: dict[str, str]
+    ) -> None:
+        said = {"model": "flights", "rollout": "r1", "kind": "CUT", "author": "a", "reason": ""} | texts
+        with pytest.raises(InputError, match=next(iter(texts))):
+            journal.append(said["model"], said["rollout"], said["kind"], {}, author=said["author"], reason=said["reason"])
+        assert journal.events("flights") == []
+
+    @given(data=st.dictionaries(st.text(max_size=5), KEPT, max_size=5), author=st.text(HARMLESS, max_size=200))
+    @settings(max_examples=40, suppress_health_check=UNALARMING, deadline=None)
+    def test_whatever_is_written_comes_back_to_the_last_bit(self, journal: Journal, data: dict[str, Any], author: str) -> None:
+        written = journal.append("flights", "r1", "EVIDENCE", data, author=author, reason="'; DROP TABLE events; --")
+        (read,) = journal.events("flights", after=written.number - 1)
+        assert read == written
+        assert repr(sorted(read.data.items())) == repr(sorted(data.items()))
 
     def test_a_second_holder_is_refused_by_the_name_of_the_first(self, journal: Journal) -> None:
         journal.acquire("flights", "r1")

@@ -1,5 +1,6 @@
 """One database: connect, bring the schema up to date, run a piece of work in a transaction, wait for a server that restarts."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.pool import NullPool
 
 from sluicegate.adapters.sql_journal.schema import VERSION
 from sluicegate.errors import DamagedError, InputError, RefusedError, UnavailableError
@@ -31,6 +33,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
         self._ready = False
+        self._process = os.getpid()
 
     @property
     def name(self) -> str:
@@ -50,15 +53,16 @@ class Database:
         """A connection that sees one instant of the database, damaged text included (as lone surrogates)."""
         self._prepare()
         with self.engine.connect().execution_options(**_snapshot(self.engine)) as db, db.begin():
+            db.detach()  # it never goes back into the pool
             raw: Any = db.connection.dbapi_connection
             if db.dialect.name == "sqlite":
                 raw.text_factory = lambda content: content.decode(errors="surrogateescape")
-            try:
-                yield db
-            finally:
-                db.detach()  # not back into the pool
+            yield db
 
     def _prepare(self) -> None:
+        if self._process != os.getpid():  # a fork: the connections are the parent's
+            self.engine.dispose(close=False)
+            self._process = os.getpid()
         if not self._ready:
             upgrade(self.engine)
             self._ready = True
@@ -118,6 +122,7 @@ def _version(db: Connection) -> str | None:
 
 
 def _engine(url: str) -> Engine:
+    """SQLite's connections are kept, for closing the last one writes the whole log back; PostgreSQL's are not: its server restarts."""
     try:
         parsed = make_url(url)
     except ArgumentError as e:
@@ -134,7 +139,7 @@ def _engine(url: str) -> Engine:
     try:
         return create_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
+            poolclass=NullPool,
             connect_args={"connect_timeout": 5, "options": limits},
         )
     except (NoSuchModuleError, ModuleNotFoundError) as e:
