@@ -92,9 +92,9 @@ class Wiring:
 
     @cached_property
     def router(self) -> "Router":
-        from sluicegate.adapters.envoy_router import EnvoyRouter
+        from sluicegate.adapters.envoy_router import GUARD_WITHIN_S, EnvoyRouter
 
-        return EnvoyRouter(self.settings)
+        return EnvoyRouter(self.settings, guard_within=GUARD_WITHIN_S)
 
     @cached_property
     def runtime(self) -> "Runtime":

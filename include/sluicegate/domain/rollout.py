@@ -112,7 +112,8 @@ class Rollout:
     records: tuple[StageRecord, ...] = field(default=())
     cut_at: float | None = None
     ending: Outcome | None = None
-    """How a rollout that was cut is going to end."""
+    """How a rollout that was cut is going to end, and why it was cut."""
+    cut_reason: str = ""
     ended_at: float | None = None
     paused_at: float | None = None
     withdrawn_at: float | None = None
@@ -182,7 +183,7 @@ def _deployed(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
 def _cut(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
     if state.cut_at is not None:
         return state
-    return replace(state, cut_at=at, ending=Outcome(data.get("outcome", Outcome.REVERTED)))
+    return replace(state, cut_at=at, ending=Outcome(data.get("outcome", Outcome.REVERTED)), cut_reason=_reason(data))
 
 
 def _promoted(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:

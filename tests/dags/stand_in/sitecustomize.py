@@ -72,6 +72,9 @@ class NoRegistry:
     def alias(self, model, name, version):
         pass
 
+    def resolve(self, model, name):
+        return None
+
 
 class NoMeter:
     def read(self, route, *, since):

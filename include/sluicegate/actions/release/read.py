@@ -7,16 +7,22 @@ from sluicegate.domain.rollout import Kind, Rollout, fold
 from sluicegate.errors import RefusedError
 from sluicegate.ports import Ports
 
-_STATE_KINDS = tuple(k for k in Kind if k is not Kind.EVIDENCE)
+STATE_KINDS = tuple(k for k in Kind if k not in (Kind.EVIDENCE, Kind.REGISTERED))
+"""Kinds of events that say where a rollout stands: all but the many readings."""
 
 
 def rollout(ports: Ports, model: str, rollout_id: str) -> Rollout:
     """The rollout's present state; RefusedError when it was never opened."""
-    events = ports.journal.events(model, rollout_id, kinds=_STATE_KINDS)
+    return rollout_upto(ports, model, rollout_id)[0]
+
+
+def rollout_upto(ports: Ports, model: str, rollout_id: str) -> tuple[Rollout, int]:
+    """The rollout's present state, and the number of the newest event in it."""
+    events = ports.journal.events(model, rollout_id, kinds=STATE_KINDS)
     state = fold(model, rollout_id, ((e.at, e.kind, e.data) for e in events))
     if state is None:
         raise RefusedError(f"model '{model}' has no rollout '{rollout_id}': see `python -m sluicegate history {model}`")
-    return state
+    return state, events[-1].number
 
 
 def status(ports: Ports, model: str) -> Rollout | None:
@@ -27,8 +33,19 @@ def status(ports: Ports, model: str) -> Rollout | None:
 
 def champion_version(ports: Ports, model: str) -> str | None:
     """The version in service according to the journal, or None before the first promotion."""
-    promoted = ports.journal.events(model, kinds=(Kind.PROMOTED,))
-    return str(promoted[-1].data["candidate"]) if promoted else None
+    changes = ports.journal.events(model, kinds=(Kind.PROMOTED, Kind.REINSTATED))
+    if not changes:
+        return None
+    last = changes[-1]
+    return str(last.data["champion" if last.kind == Kind.REINSTATED else "candidate"])
+
+
+def newer_candidate(ports: Ports, state: Rollout) -> str | None:
+    """A version that was registered for release against the same champion after this rollout was opened, or None."""
+    opened = ports.journal.events(state.model, state.rollout_id, kinds=(Kind.OPENED,))[0]
+    later = ports.journal.events(state.model, after=opened.number, kinds=(Kind.REGISTERED,))
+    ready = [str(e.data["version"]) for e in later if e.data.get("release")]
+    return next((version for version in ready if version != state.candidate), None)
 
 
 def registration(ports: Ports, model: str, version: str) -> Mapping[str, Any]:

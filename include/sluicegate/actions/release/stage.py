@@ -6,14 +6,14 @@ from sluicegate.actions.release.begin import target
 from sluicegate.actions.release.read import rollout
 from sluicegate.domain.rollout import ENDS, Kind, Rollout
 from sluicegate.domain.route import Route
-from sluicegate.errors import RefusedError
+from sluicegate.errors import PausedError, RefusedError
 from sluicegate.ports import Ports
 
 
 def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author: str) -> Rollout:
     """Go to stage `index` of the plan. Entering the present stage again re-applies it; a stage is never repeated or jumped.
 
-    Raises RefusedError when the rollout has ended, or the stage before has not passed.
+    Raises RefusedError when the rollout has ended, or the stage before has not passed; PausedError while a person holds it.
     """
     state = rollout(ports, model, rollout_id)
     _refuse(state, index)
@@ -29,7 +29,8 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
             "baseline": baseline.to_dict(),
         }
         ports.journal.append(model, rollout_id, Kind.STAGE_ENTERED, data, author=author, token=state.token, unless=ENDS)
-    ports.router.apply(route)
+    if state.withdrawn_at is None:
+        ports.router.apply(route)
     return rollout(ports, model, rollout_id)
 
 
@@ -62,5 +63,7 @@ def _refuse(state: Rollout, index: int) -> None:
         return
     if index != state.next_stage:
         raise RefusedError(f"{name} stands before stage {state.next_stage}, not {index}: stages are never jumped or repeated")
-    if index > 0 and state.records[-1].verdict != "PASS":
+    if index > 0 and not state.records[-1].passed:
         raise RefusedError(f"{name} has not passed stage {index - 1}: nothing grows without a PASS")
+    if state.paused_at is not None:
+        raise PausedError(f"{name} is paused: it enters stage {index} after it is resumed")
