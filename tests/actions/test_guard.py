@@ -90,9 +90,9 @@ def test_lease_that_nobody_renews_is_cut_within_one_pause_of_its_end() -> None:
     world = World()
     route = world.give(25, lease=10.0)
     start = world.clock.now()
-    run_guard(world, stopped=world.until(start + 10.0 - 0.01))
+    run_guard(world, stopped=world.until(start + 10.0 - 0.01), uptime=world.clock.now)
     assert world.router.read("flights") == route
-    run_guard(world, stopped=world.until(start + 10.2))
+    run_guard(world, stopped=world.until(start + 10.2), uptime=world.clock.now)
     assert world.router.read("flights") == route.cut()
 
 
@@ -101,7 +101,7 @@ def test_lease_that_is_renewed_is_never_cut() -> None:
     world.give(25, lease=1.0)
     for _ in range(50):
         world.router.renew("flights", 3, world.clock.now() + 1.0)
-        run_guard(world, stopped=world.until(world.clock.now() + 0.5))
+        run_guard(world, stopped=world.until(world.clock.now() + 0.5), uptime=world.clock.now)
     assert world.router.read("flights").weight == 25
 
 
@@ -110,8 +110,26 @@ def test_start_after_the_end_of_a_lease_cuts_before_the_first_pause() -> None:
     world.give(25, lease=1.0)
     world.clock.sleep(3600)
     looks = iter([False, True])
-    run_guard(world, stopped=lambda: next(looks))
+    run_guard(world, stopped=lambda: next(looks), uptime=world.clock.now)
     assert world.router.read("flights").weight == 0
+
+
+def test_clock_that_is_set_back_makes_every_lease_worthless_once() -> None:
+    world, uptimes = World(), iter([0.0, 0.2, 0.4 + 3600, 0.6 + 3600])
+    looks = iter([False] * 4 + [True])
+    given = world.give(25, lease=60.0)
+    run_guard(world, stopped=lambda: next(looks), uptime=lambda: next(uptimes))
+    assert world.router.applied == [given, given.cut()]
+
+
+def test_clock_that_is_set_forward_ends_the_leases_that_it_passes_and_no_other() -> None:
+    world, looks = World(), iter([False] * 3 + [True])
+    world.give(25, lease=60.0, model="a")
+    world.give(25, lease=7200.0, model="b")
+    uptimes = iter([0.0, 0.2, 0.4])
+    world.clock.sleep(3600)
+    run_guard(world, stopped=lambda: next(looks), uptime=lambda: next(uptimes))
+    assert [world.router.read(model).weight for model in "ab"] == [0, 25]
 
 
 def test_expired_model_is_cut_and_its_neighbour_is_not() -> None:
@@ -147,7 +165,7 @@ def test_journal_that_hangs_delays_no_cut() -> None:
     world.give(25, lease=1.0, model="a")
     world.give(25, lease=2.0, model="b")
     began = time.monotonic()
-    run_guard(world, stopped=world.until(world.clock.now() + 3))
+    run_guard(world, stopped=world.until(world.clock.now() + 3), uptime=world.clock.now)
     assert time.monotonic() - began < 1.0
     assert world.journal.asked.wait(1)
     assert [world.router.read(model).weight for model in "ab"] == [0, 0]
@@ -165,7 +183,7 @@ def test_journal_that_refuses_is_logged_and_the_cut_stands(caplog: pytest.LogCap
 def test_router_that_fails_is_asked_again_and_told_once(caplog: pytest.LogCaptureFixture) -> None:
     world = World(router=FlakyRouter())
     world.give(25, lease=0.5)
-    run_guard(world, stopped=world.until(world.clock.now() + 1.5))
+    run_guard(world, stopped=world.until(world.clock.now() + 1.5), uptime=world.clock.now)
     assert world.router.read("flights").weight == 0
     assert sum("guard_trouble" in record.getMessage() for record in caplog.records) == 1
 

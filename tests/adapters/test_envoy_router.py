@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.adapters.envoy_router import EnvoyRouter, envoy_command, prepare
+from sluicegate.adapters.envoy_router.documents import routes_in
 from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
 from sluicegate.domain.route import Route, Target
 from sluicegate.errors import InputError, StaleTokenError, UnavailableError
@@ -46,6 +47,12 @@ def weight_in_file(settings: Settings) -> int:
     table = json.loads((settings.gateway / "routes.json").read_text())["resources"][0]
     note = table["virtual_hosts"][0]["routes"][0]["metadata"]["filter_metadata"]["sluicegate"]["route"]
     return int(json.loads(note)["weight"])
+
+
+def notes(settings: Settings) -> dict[str, int]:
+    """Weight by model in the document that Envoy reads."""
+    table = json.loads((settings.gateway / "routes.json").read_text())["resources"][0]
+    return {route.model: route.weight for route in routes_in(table)}
 
 
 def becomes(question: Callable[[], bool], patience: float = 3.0) -> bool:
@@ -238,6 +245,26 @@ class TestFiles:
         with pytest.raises(UnavailableError, match=r"flights\.json.*restore"):
             EnvoyRouter(settings).apply(at(5))
 
+    def test_broken_route_file_of_one_model_leaves_the_others_free(self, settings: Settings) -> None:
+        router = EnvoyRouter(settings)
+        router.apply(at(25))
+        router.apply(at(5, model="claims"))
+        (settings.gateway / "routes" / "flights.json").write_text("")
+        router.apply(at(5, model="claims").cut())
+        assert notes(settings) == {"claims": 0, "flights": 0}
+
+    def test_broken_route_file_is_cut_and_told_by_the_guard_which_goes_on(self, settings: Settings) -> None:
+        router = EnvoyRouter(settings)
+        router.apply(at(25))
+        late = at(50, model="claims", lease=1.0)
+        router.apply(late)
+        (settings.gateway / "routes" / "flights.json").write_text('{"token": 1')
+        with pytest.raises(UnavailableError, match=r"flights\.json.*restore"):
+            router.enforce(time.time())
+        assert notes(settings) == {"claims": 50, "flights": 0}
+        assert router.enforce(time.time() + 2) == [late]
+        assert notes(settings) == {"claims": 0, "flights": 0}
+
     def test_applying_twice_leaves_the_documents_untouched(self, settings: Settings) -> None:
         router, route = EnvoyRouter(settings), at(5)
         router.apply(route)
@@ -277,3 +304,33 @@ def _try(settings: Settings, token: int) -> int:
     except StaleTokenError:
         return token
     return 0
+
+
+class TestNobodyGuards:
+    @pytest.fixture
+    def router(self, settings: Settings) -> EnvoyRouter:
+        """A router that asks for a guard, beside a guard whose last look is a minute ago."""
+        minute_ago = time.time() - 60
+        os.utime(settings.gateway / "guard", (minute_ago, minute_ago))
+        return EnvoyRouter(settings, guard_within=5.0)
+
+    def test_no_weight_is_given_and_the_remedy_named(self, settings: Settings, router: EnvoyRouter) -> None:
+        with pytest.raises(UnavailableError, match=r"guard has looked not for 6\d s.*make up"):
+            router.apply(at(5))
+        assert not (settings.gateway / "routes" / "flights.json").exists()
+
+    def test_clock_that_was_set_back_is_no_look(self, settings: Settings, router: EnvoyRouter) -> None:
+        in_an_hour = time.time() + 3600
+        os.utime(settings.gateway / "guard", (in_an_hour, in_an_hour))
+        with pytest.raises(UnavailableError, match="make up"):
+            router.apply(at(5))
+
+    def test_mirror_cut_and_promotion_go_through(self, settings: Settings, router: EnvoyRouter) -> None:
+        for route in (replace(at(0), mirror=50), at(0), Route("flights", B, token=2)):
+            router.apply(route)
+        assert RouteStore(settings.gateway).read("flights").route == Route("flights", B, token=2)
+
+    def test_one_look_of_the_guard_is_enough(self, settings: Settings, router: EnvoyRouter) -> None:
+        EnvoyRouter(settings).enforce(time.time())
+        router.apply(at(5))
+        assert weight_in_file(settings) == 5

@@ -6,7 +6,9 @@ the router makes it under its own lock, so a renewal in the same instant is not 
 
 import json
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Protocol
@@ -19,6 +21,8 @@ from sluicegate.ports.router import Router
 
 PAUSE_S = 0.2
 """Between two looks: a lease is enforced at most this long, and some milliseconds, after its end."""
+STEP_S = 1.0
+"""A clock that lags so much more behind the machine's uptime than at the look before was set back, and every lease with it is too long."""
 REASON = "LEASE_EXPIRED"
 AUTHOR = "guard"
 LOG = logging.getLogger("sluicegate.guard")
@@ -35,29 +39,39 @@ class GuardPorts(Protocol):
     def journal(self) -> Journal: ...
 
 
-def run_guard(ports: GuardPorts, *, pause: float = PAUSE_S, stopped: Callable[[], bool] = lambda: False) -> None:
-    """Enforce leases until `stopped`; begins with a look, outlives every error, tells each new one once."""
-    trouble = ""
+def run_guard(
+    ports: GuardPorts,
+    *,
+    pause: float = PAUSE_S,
+    stopped: Callable[[], bool] = lambda: False,
+    uptime: Callable[[], float] = time.monotonic,
+) -> None:
+    """Enforce leases until `stopped`; begins with a look, outlives every error, tells each new one once.
+
+    Leases end by the wall clock, which may be set back. `uptime` (seconds, never set back) shows that; then all weights are cut.
+    """
+    trouble, ahead = "", -math.inf
     while not stopped():
-        told = _look_safely(ports)
+        before, ahead = ahead, ports.clock.now() - uptime()
+        told = _look_safely(ports, math.inf if ahead < before - STEP_S else None)
         if told and told != trouble:
             _log("guard_trouble", problem=told)
         trouble = told
         ports.clock.sleep(pause)
 
 
-def look(ports: GuardPorts) -> list[Route]:
-    """Cut what has no lease now, log it, and tell the journal without waiting for it. Returns the routes as they were."""
-    cut = ports.router.enforce(ports.clock.now())
+def look(ports: GuardPorts, now: float | None = None) -> list[Route]:
+    """Cut what has no lease at `now`, log it, and tell the journal without waiting for it. Returns the routes as they were."""
+    cut = ports.router.enforce(ports.clock.now() if now is None else now)
     for route in cut:
         _log("lease_expired", **asdict(route))
         threading.Thread(target=_note, args=(ports.journal, route), daemon=True).start()
     return cut
 
 
-def _look_safely(ports: GuardPorts) -> str:
+def _look_safely(ports: GuardPorts, now: float | None) -> str:
     try:
-        look(ports)
+        look(ports, now)
     except Exception as problem:
         return f"{type(problem).__name__}: {problem}"
     return ""

@@ -3,6 +3,7 @@
     <settings.gateway>/
         routes/<model>.json     what was asked for, a file a model: the truth; the rest is made from it
         lock                    held (flock) by whoever writes
+        guard                   touched at every look of the lease guard: without it no weight is given
         bootstrap.json          listener, admin, limits: fixed while Envoy runs
         clusters.json           CDS: three clusters a model, `<model>/champion`, `<model>/candidate`, `<model>/mirror`
         endpoints/*.json        EDS: one file a cluster
@@ -14,6 +15,6 @@
 """
 
 from sluicegate.adapters.envoy_router.bootstrap import bootstrap, envoy_command
-from sluicegate.adapters.envoy_router.router import EnvoyRouter, prepare
+from sluicegate.adapters.envoy_router.router import GUARD_WITHIN_S, EnvoyRouter, guard_age, prepare
 
-__all__ = ["EnvoyRouter", "bootstrap", "envoy_command", "prepare"]
+__all__ = ["GUARD_WITHIN_S", "EnvoyRouter", "bootstrap", "envoy_command", "guard_age", "prepare"]

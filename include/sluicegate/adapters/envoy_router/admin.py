@@ -6,12 +6,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sluicegate.adapters.envoy_router.store import route_of
+from sluicegate.adapters.envoy_router.documents import routes_in
 from sluicegate.domain.route import Route
 from sluicegate.errors import UnavailableError
-
-EXPIRED_LONG_AGO = 0.0
-"""Lease of a weight that Envoy has and nobody asked for."""
 
 
 class EnvoyAdmin:
@@ -27,10 +24,7 @@ class EnvoyAdmin:
 
     def routes(self) -> dict[str, Route]:
         """The routes that Envoy follows now, by model, without token and lease."""
-        hosts = self._route_table().get("route_config", {}).get("virtual_hosts", [])
-        notes = [_note(entry) for host in hosts for entry in host["routes"]]
-        found = [route_of(json.loads(note), EXPIRED_LONG_AGO) for note in notes if note]
-        return {route.model: route for route in found}
+        return {route.model: route for route in routes_in(self._route_table().get("route_config", {}))}
 
     def has_clusters(self, names: set[str]) -> bool:
         """Whether all these clusters are warm."""
@@ -74,7 +68,3 @@ def becomes_true(question: Callable[[], bool], patience: float) -> bool | None:
         if time.monotonic() >= deadline:
             return False
         time.sleep(0.003)
-
-
-def _note(entry: dict[str, Any]) -> str:
-    return str(entry.get("metadata", {}).get("filter_metadata", {}).get("sluicegate", {}).get("route", ""))

@@ -82,7 +82,7 @@ def _connection_manager(settings: Settings) -> dict[str, Any]:
         "drain_timeout": "1s",
         **_request_ids(),
         "local_reply_config": {"body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%", "field": None}}},
-        "access_log": [_failures_log(settings)],
+        "access_log": [_failures_log()],
         "rds": {"route_config_name": ROUTES, "config_source": file_source(settings.gateway / "routes.json")},
         "http_filters": [
             {"name": "buffer", "typed_config": {"@type": _FILTERS + "http.buffer.v3.Buffer", "max_request_bytes": MOST_BODY}},
@@ -100,8 +100,11 @@ def _request_ids() -> dict[str, Any]:
     return {"preserve_external_request_id": True, "request_id_extension": {"typed_config": uuid}}
 
 
-def _failures_log(settings: Settings) -> dict[str, Any]:
-    """One JSON line for each request that a client saw fail; healthy traffic is counted, not logged."""
+def _failures_log() -> dict[str, Any]:
+    """One JSON line for each request that a client saw fail; healthy traffic is counted, not logged.
+
+    On standard output: whoever supervises Envoy rotates it, and a gateway's folder that is full loses none.
+    """
     line = {
         "at": "%START_TIME%",
         "path": "%REQ(:PATH)%",
@@ -119,8 +122,7 @@ def _failures_log(settings: Settings) -> dict[str, Any]:
         "name": "failures",
         "filter": {"or_filter": {"filters": [{"status_code_filter": failed}, {"response_flag_filter": {}}]}},
         "typed_config": {
-            "@type": _TYPE + "envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": str(settings.gateway / "failures.jsonl"),
+            "@type": _TYPE + "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog",
             "log_format": {"json_format": line},
         },
     }

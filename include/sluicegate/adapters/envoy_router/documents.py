@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sluicegate.adapters.envoy_router.store import route_of
 from sluicegate.domain.route import PARTS, Route, Target
 
 Document = dict[str, Any]
@@ -35,6 +36,8 @@ CHAMPION_RETRIES = 24
 """About 4 s with the back-off below: a champion that is killed and started again within that time costs waiting, not answers."""
 REFUSALS = "400,404,405,411,413,415,422"
 """Statuses of the candidate after which the champion is asked: a candidate that wants other inputs must not refuse users."""
+EXPIRED_LONG_AGO = 0.0
+"""Lease of a weight that is in a document and nobody asked for."""
 _TYPE = "type.googleapis.com/"
 
 
@@ -110,6 +113,13 @@ def shown(route: Route) -> Document:
         "mirror": route.mirror,
         "salt": route.salt,
     }
+
+
+def routes_in(table: Document) -> list[Route]:
+    """The routes that a route configuration was made from, without token and lease."""
+    entries = [entry for host in table.get("virtual_hosts", []) for entry in host["routes"]]
+    notes = [entry.get("metadata", {}).get("filter_metadata", {}).get("sluicegate", {}).get("route", "") for entry in entries]
+    return [route_of(json.loads(note), EXPIRED_LONG_AGO) for note in notes if note]
 
 
 def _entries(route: Route) -> list[Document]:

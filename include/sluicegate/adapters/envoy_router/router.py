@@ -5,17 +5,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 
-from sluicegate.adapters.envoy_router.admin import EXPIRED_LONG_AGO, EnvoyAdmin, becomes_true
+from sluicegate.adapters.envoy_router.admin import EnvoyAdmin, becomes_true
 from sluicegate.adapters.envoy_router.bootstrap import bootstrap
 from sluicegate.adapters.envoy_router.documents import (
     ARMS,
+    EXPIRED_LONG_AGO,
     Document,
     cluster,
     cluster_document,
     endpoint_documents,
     route_document,
+    routes_in,
 )
 from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
 from sluicegate.domain.route import Route, fence
@@ -28,6 +31,10 @@ CUT_PATIENCE_S = 0.3
 """How long a cut waits for another writer before it goes ahead."""
 FOLLOW_S = 1.0
 """Envoy follows a rename within some milliseconds; after this long it is told again, once."""
+GUARD_WITHIN_S = 5.0
+"""A guard looks five times a second; one that has not looked for this long is dead, hangs, or was never started."""
+HEARTBEAT = "guard"
+"""File in the gateway's folder whose time is the guard's last look; giving it a new time needs no room on the disk."""
 
 
 class EnvoyRouter:
@@ -39,18 +46,23 @@ class EnvoyRouter:
         `gateway` is the folder that Envoy watches, `gateway_admin_port` where it says what it has.
     now
         Seconds since the epoch; a weight whose lease is over by then is refused.
+    guard_within
+        No weight is given when nobody has enforced leases for so many seconds; inf asks for no guard.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.time, *, guard_within: float = inf) -> None:
         self._folder = settings.gateway
         self._store = RouteStore(settings.gateway)
         self._admin = EnvoyAdmin(settings.gateway_admin_port)
         self._now = now
+        self._guard_within = guard_within
 
     def apply(self, route: Route) -> None:
         """Make Envoy follow this route. UnavailableError when Envoy answers and does not follow; the write stands."""
         if route.lease_over(self._now()):
             raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
+        if route.weight:
+            self._refuse_unguarded(route)
         cut = route.weight == 0 and route.mirror == 0
         with self._store.lock(CUT_PATIENCE_S if cut else PATIENCE_S, without=cut), self._or_standby(cut):
             stored = self._store.read(route.model)
@@ -94,24 +106,52 @@ class EnvoyRouter:
         self._confirm(version)
 
     def enforce(self, now: float) -> list[Route]:
-        """Cut what has no lease at `now`, and bring Envoy back to what was asked; works without the admin interface."""
-        late = [route for route in self._store.routes() if route.lease_over(now)]
-        if not late and self._in_force():
-            return []
-        with self._store.lock(CUT_PATIENCE_S, without=True), self._or_standby(bool(late)):
-            late = [route for route in self._store.routes() if route.lease_over(now)]
-            for route in late:
-                self._store.write(route.model, Stored(route.token, route.cut()))
-            self._publish(again=not late)
-            for route in late:
-                self._store.settle(route.model)
+        """Cut what has no lease at `now`, and bring Envoy back to what was asked; works without the admin interface.
+
+        A route file that cannot be read counts as cut, and is told (UnavailableError) when nothing else is to be done.
+        """
+        self._beat()
+        late = [route for route in self._routes() if route.lease_over(now)]
+        if late or not self._in_force():
+            with self._store.lock(CUT_PATIENCE_S, without=True), self._or_standby(bool(late)):
+                late = [route for route in self._routes() if route.lease_over(now)]
+                for route in late:
+                    self._store.write(route.model, Stored(route.token, route.cut()))
+                self._publish(again=not late)
+                for route in late:
+                    self._store.settle(route.model)
+        if not late:
+            self._store.refuse_broken()
         return late
 
     def rebuild(self) -> None:
         """Make every document anew from what was asked, expired weights cut: for the start of the gateway."""
-        self.enforce(self._now())
+        with suppress(UnavailableError):  # a broken route file is the guard's to tell; the other models are served
+            self.enforce(self._now())
         with self._store.lock(PATIENCE_S, without=True):
             self._publish(again=True)
+
+    def _beat(self) -> None:
+        with suppress(OSError):
+            (self._folder / HEARTBEAT).touch()
+
+    def _refuse_unguarded(self, route: Route) -> None:
+        age = guard_age(self._folder)
+        if age > self._guard_within:
+            since = "never" if age == inf else f"not for {age:.0f} s"
+            message = f"model '{route.model}' gets no weight: the lease guard has looked {since}: start it with `make up`"
+            raise UnavailableError(message)
+
+    def _routes(self) -> list[Route]:
+        """The routes of all models. One whose file cannot be read is cut, as the standby has it, and disturbs no other."""
+        routes, broken = self._store.routes(), self._store.broken()
+        return routes + [route for route in self._standby() if route.model in broken]
+
+    def _standby(self) -> list[Route]:
+        try:
+            return routes_in(json.loads((self._folder / "standby.json").read_text())["resources"][0])
+        except (OSError, ValueError, LookupError):
+            return []
 
     @contextmanager
     def _or_standby(self, cut: bool) -> Iterator[None]:
@@ -128,7 +168,7 @@ class EnvoyRouter:
 
     def _in_force(self) -> bool:
         """Whether the documents are those of the routes, and Envoy, if it answers, has taken them."""
-        wanted = route_document(self._store.routes())
+        wanted = route_document(self._routes())
         if not _same(self._folder / "routes.json", wanted):
             return False
         return becomes_true(lambda: self._admin.routes_version() == wanted["version_info"], 0.0) is not False
@@ -138,7 +178,7 @@ class EnvoyRouter:
 
         Endpoints, then new clusters, then the routes, then clusters that nothing names any more.
         """
-        routes = self._store.routes()
+        routes = self._routes()
         endpoints = endpoint_documents(routes)
         for name, document in endpoints.items():
             self._put(name, document)
@@ -146,6 +186,7 @@ class EnvoyRouter:
         if self._put_clusters_first(clusters, len(routes)):
             names = {cluster(route.model, arm) for route in routes for arm in ARMS}
             becomes_true(lambda: self._admin.has_clusters(names), FOLLOW_S)
+            routes = self._routes()  # a cut may have gone ahead without the lock meanwhile
         table = route_document(routes)
         self._put("standby.json", route_document(route.cut() for route in routes))
         self._put("routes.json", table, again=again)
@@ -192,6 +233,15 @@ def prepare(settings: Settings, now: Callable[[], float] = time.time) -> None:
     (settings.gateway / "endpoints").mkdir(exist_ok=True)
     replace_file(settings.gateway / "bootstrap.json", json.dumps(bootstrap(settings), indent=1))
     EnvoyRouter(settings, now).rebuild()
+
+
+def guard_age(folder: Path) -> float:
+    """Seconds since the guard of this gateway folder looked last, inf when it never did; a time in the future is no look."""
+    try:
+        age = time.time() - (folder / HEARTBEAT).stat().st_mtime
+    except OSError:
+        return inf
+    return abs(age)
 
 
 def _same(path: Path, document: Document) -> bool:

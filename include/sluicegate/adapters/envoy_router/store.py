@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.domain.route import Route, Target
-from sluicegate.errors import InputError, UnavailableError
+from sluicegate.errors import InputError, RefusedError, UnavailableError
 
 PLAIN = re.compile(r"[a-z][a-z0-9_]{0,47}")
 """Names that may become a file name and a path of a URL."""
@@ -40,14 +40,23 @@ class RouteStore:
             return _stored(json.loads(path.read_text()))
         except FileNotFoundError:
             return Stored()
-        except (ValueError, KeyError, TypeError) as problem:
+        except (ValueError, KeyError, TypeError, RefusedError) as problem:
             message = f"{path} is no route ({problem}): restore it, or remove it and start the release again"
             raise UnavailableError(message) from problem
 
     def routes(self) -> list[Route]:
-        """All routes, by name of the model."""
-        found = (self.read(path.stem) for path in sorted(self._routes.glob("*.json")))
-        return [stored.route for stored in found if stored.route is not None]
+        """All routes that can be read, by name of the model."""
+        found = (self._readable(model) for model in self._models())
+        return [stored.route for stored in found if stored is not None and stored.route is not None]
+
+    def broken(self) -> list[str]:
+        """Models whose file cannot be read."""
+        return [model for model in self._models() if self._readable(model) is None]
+
+    def refuse_broken(self) -> None:
+        """UnavailableError names the first file that cannot be read."""
+        for model in self.broken():
+            self.read(model)
 
     def write(self, model: str, stored: Stored) -> None:
         """Replace the file; visible at once to every process, durable after `settle`."""
@@ -75,6 +84,15 @@ class RouteStore:
             if not _flock(handle.fileno(), patience) and not without:
                 raise UnavailableError(f"another process holds {handle.name} for more than {patience:g} s: look at what it does")
             yield
+
+    def _models(self) -> list[str]:
+        return [path.stem for path in sorted(self._routes.glob("*.json")) if PLAIN.fullmatch(path.stem)]
+
+    def _readable(self, model: str) -> Stored | None:
+        try:
+            return self.read(model)
+        except UnavailableError:
+            return None
 
     def _path(self, model: str) -> Path:
         if not PLAIN.fullmatch(model):
