@@ -40,6 +40,7 @@ class TestPrograms:
 
     def test_what_answers_is_asked_for_its_health_on_the_port_of_the_settings(self, settings: Settings) -> None:
         asked = {p.name: p.health for p in programs(settings, ENVOY) if p.health}
+        assert asked.pop("guard") == f"file://{settings.gateway}/guard"
         assert {name: url.split("/")[2] for name, url in asked.items()} == {
             "gateway": "127.0.0.1:7004",
             "mlflow": "127.0.0.1:7002",

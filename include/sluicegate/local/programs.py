@@ -11,7 +11,8 @@ from sluicegate.settings import Settings
 
 @dataclass(frozen=True)
 class Program:
-    """One supervised process. `health` is an URL that answers 200 when it works; None means that running is enough."""
+    """One supervised process. `health` is an URL that answers 200 when it works, or that of a file whose time is its last work; None
+    means that running is enough."""
 
     name: str
     command: tuple[str, ...]
@@ -55,7 +56,9 @@ def programs(settings: Settings, envoy: tuple[str, ...], database: str = "") -> 
     api = (airflow, "api-server")
     return (
         Program("gateway", envoy, f"{base}:{settings.gateway_admin_port}/ready", priority=100),
-        Program("guard", (str(python()), "-m", "sluicegate", "guard"), priority=110),
+        Program(
+            "guard", (str(python()), "-m", "sluicegate", "guard"), (settings.gateway / "guard").absolute().as_uri(), priority=110
+        ),
         Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200, stop_seconds=3),
         Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", 300, 6, impatient),
         Program("airflow-scheduler", (airflow, "scheduler", "-s"), priority=310),  # -s: no log server on 0.0.0.0
@@ -68,6 +71,7 @@ def mlflow(settings: Settings) -> tuple[str, ...]:
     """The MLflow server with a SQL backend and its artifacts in a folder."""
     home = settings.home / "mlflow"
     return (
+        *(str(python()), "-m", "sluicegate.local.alone", "mlflow"),
         tool("mlflow"),
         "server",
         *("--backend-store-uri", f"sqlite:///{home / 'mlflow.db'}"),

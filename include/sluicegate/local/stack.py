@@ -7,10 +7,12 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import xmlrpc.client
 from hashlib import sha256
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from sluicegate.domain.order import Order
@@ -23,6 +25,8 @@ from sluicegate.supervisord import Supervisord
 
 HEALTHY_WITHIN = 120.0
 """Seconds after which a start that is not healthy is called failed."""
+FRESH_S = 5.0
+"""A file that its program has not touched for this long says that the program hangs."""
 
 
 def up(settings: Settings) -> None:
@@ -201,10 +205,20 @@ def _stop_orders(settings: Settings) -> None:
 
 
 def _answers(url: str) -> bool:
+    if url.startswith("file:"):
+        return _fresh(Path(urllib.request.url2pathname(urllib.parse.urlsplit(url).path)))
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback addresses
             return int(answer.status) == 200 and _all_parts_healthy(answer.read())
     except (urllib.error.URLError, OSError):
+        return False
+
+
+def _fresh(path: Path) -> bool:
+    """Whether a program that has nobody to answer to has worked lately."""
+    try:
+        return abs(time.time() - path.stat().st_mtime) < FRESH_S
+    except OSError:
         return False
 
 
