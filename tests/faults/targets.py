@@ -1,9 +1,11 @@
 """Who can be hit, how, and when it is over. Everything is found by pid in this installation; nothing is found by name alone."""
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -29,11 +31,14 @@ PROGRAMS = {
 }
 """Target → program of the supervisor."""
 SERVERS = ("champion", "candidate")
-KILLED = (*PROGRAMS, *SERVERS, "task", "supervisor")
+KILLED = (*PROGRAMS, *SERVERS, "worker", "task", "supervisor")
 STOPPED = (*PROGRAMS, *SERVERS)
 OTHERS = {"journal": "lock", "airflow-database": "lock", "gateway-disk": "fill"}
 """Target → the only thing that can be done to it."""
 BACK_WITHIN = 120.0
+BUSY_WITHIN = 10.0
+WORKER = "airflow worker"
+"""How Airflow titles a process of its LocalExecutor; a child of it carries out a task."""
 FILLER = ".filler"
 
 
@@ -49,8 +54,8 @@ class Target:
         if name == "supervisor":
             os.kill(int((self._settings.supervisor / "supervisord.pid").read_text()), signal.SIGKILL)
             return self._start_again
-        if name == "task":
-            psutil.Process(self.task(lane)).kill()
+        if name in ("worker", "task"):
+            os.kill(self.busy(name), signal.SIGKILL)
             return lambda: None
         program = self._program(name, lane, version)
         old = self.pid(program)
@@ -95,14 +100,17 @@ class Target:
 
         return over
 
-    def task(self, lane: str) -> int:
-        """Pid of a process that carries out a task now, the lane's if there is one; LookupError when none does."""
-        scheduler = psutil.Process(self.pid(PROGRAMS["scheduler"]))
-        tasks = [p for p in scheduler.children(recursive=True) if _is_task(p)]
-        mine = [p for p in tasks if any(lane in word for word in _words(p))]
-        if not tasks:
-            raise LookupError("no task runs")
-        return int((mine or tasks)[0].pid)
+    def busy(self, what: str) -> int:
+        """Pid of a `worker` that has a task in hand, or of the process of the `task` itself; LookupError when none comes."""
+        until = time.monotonic() + BUSY_WITHIN
+        while time.monotonic() < until:
+            for worker in psutil.Process(self.pid(PROGRAMS["scheduler"])).children():
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    tasks = worker.children() if " ".join(worker.cmdline()).startswith(WORKER) else []
+                    if tasks:
+                        return int(worker.pid if what == "worker" else tasks[0].pid)
+            time.sleep(0.01)
+        raise LookupError(f"no task was carried out within {BUSY_WITHIN:g} s")
 
     def pid(self, program: str) -> int:
         """Pid that the supervisor knows; LookupError when the program does not run."""
@@ -149,8 +157,6 @@ class Target:
 @contextmanager
 def small_disk(folder: Path, megabytes: int = 8) -> Iterator[bool]:
     """A file system of its own at `folder`; False where the system does not allow that."""
-    import subprocess
-
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0700", "sluicegate-faults", str(folder)]
     mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
@@ -162,17 +168,4 @@ def small_disk(folder: Path, megabytes: int = 8) -> Iterator[bool]:
 
 
 def _server_page(place: Path) -> str | None:
-    import json
-
     return f"{json.loads(place.read_text())['port']}/health/ready" if place.exists() else None
-
-
-def _is_task(process: psutil.Process) -> bool:
-    return any("task" in word for word in _words(process)[:4])
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return list(process.cmdline())
-    except psutil.Error:
-        return []
