@@ -5,7 +5,8 @@ import pytest
 
 from sluicegate.domain.evidence import SCORE_BINS
 from sluicegate.domain.verdict import Verdict
-from sluicegate.gates import drift, judge
+from sluicegate.gates import judge
+from sluicegate.gates.forecast import forecast
 
 
 def gate(case, name="score"):
@@ -62,9 +63,9 @@ def test_decisions_that_flip_as_predicted_pass_and_unpredicted_ones_fail(build):
 def test_another_mix_of_requests_changes_the_prediction_not_the_verdict(build):
     by_bin = tuple(-0.1 if place == 12 else 0.0 for place in range(SCORE_BINS))
     due = build.predicted(-0.05, champion_histogram=two_bins(0.5, 0.5), difference_by_champion_bin=by_bin)
-    expected, holdout = drift.predict(due, np.array(two_bins(900, 100)), "score")
-    assert holdout == -0.05
-    assert expected == pytest.approx(-0.01, abs=0.002)
+    told = forecast(due).score
+    assert told.overall == -0.05
+    assert told.live(np.array(two_bins(900, 100))) == pytest.approx(-0.01, abs=0.002)
 
 
 def test_a_bin_without_holdout_rows_is_predicted_as_the_whole(build):
@@ -72,11 +73,11 @@ def test_a_bin_without_holdout_rows_is_predicted_as_the_whole(build):
     due = build.predicted(-0.05, champion_histogram=two_bins(0.5, 0.5), difference_by_champion_bin=by_bin)
     live = np.zeros(SCORE_BINS)
     live[19] = 100
-    assert drift.predict(due, live, "score")[0] == pytest.approx(-0.05)
+    assert forecast(due).score.live(live) == pytest.approx(-0.05)
 
 
 def test_without_bins_the_plain_difference_is_predicted(build):
-    assert drift.predict(build.predicted(-0.02), np.array(two_bins(1, 9)), "score") == (-0.02, -0.02)
+    assert forecast(build.predicted(-0.02)).score.live(np.array(two_bins(1, 9))) == -0.02
 
 
 def test_without_a_prediction_nothing_is_passed(build):

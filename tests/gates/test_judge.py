@@ -181,7 +181,7 @@ class TestCommonShock:
 class TestBudget:
     def test_the_parts_of_all_gates_and_stages_add_up_to_alpha(self, build):
         release = build.release
-        parts = [budget.fail_alpha(release, s) * len(budget.gates_of(release, s)) for s in release.stages]
+        parts = [budget.fail_alpha(release, s, gate) for s in release.stages for gate in budget.gates_of(release, s)]
         assert sum(parts) == pytest.approx(release.alpha)
 
     def test_a_gate_that_is_not_named_is_not_judged(self, build):

@@ -43,13 +43,18 @@ def push(blocks: Blocks, look: Array) -> Blocks:
 
 
 def standard_error(blocks: Blocks, column: int) -> float:
-    """Standard error of sum(column) / sum(weight) with variance over blocks; infinite below LEAST blocks.
+    """Standard error of sum(column) / sum(weight) with variance over blocks; infinite below LEAST blocks."""
+    weight, total = blocks.sums[:, 0], blocks.sums[:, column]
+    asked = float(weight.sum())
+    return error_of(total - float(total.sum()) / max(asked, 1e-300) * weight) / max(asked, 1e-300)
+
+
+def error_of(residual: Array) -> float:
+    """Standard error of the sum of what each block leaves unexplained, (blocks,); infinite below LEAST blocks.
 
     The factor T / (T - 3) is what a variance of T blocks needs to be right on average in the denominator of a t statistic.
     """
-    count = len(blocks.sums)
+    count = len(residual)
     if count < LEAST:
         return inf
-    weight, total = blocks.sums[:, 0], blocks.sums[:, column]
-    residual = total - total.sum() / weight.sum() * weight
-    return sqrt(float(residual @ residual) * count / (count - 3)) / float(weight.sum())
+    return sqrt(float((residual * residual).sum()) * count / (count - 3))

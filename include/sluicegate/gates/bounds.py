@@ -1,11 +1,12 @@
 """Bounds of means that hold at every look: the normal mixture in information time."""
 
-from math import inf
+from functools import cache
+from math import inf, log, sqrt
 
 import numpy as np
 
 from sluicegate.gates.looks import Array
-from sluicegate.stats import normal_mixture_bound
+from sluicegate.stats import best_rho
 
 DECIDE_AT = 4.0
 """Bounds are tightest where the margin is so many standard errors wide: about when a candidate that does as predicted passes."""
@@ -13,6 +14,9 @@ DECIDE_AT = 4.0
 
 def half_width(standard_error: float, margin: float, alpha: float) -> float:
     """Half width of the two-sided interval that holds at all looks with probability 1 - alpha; infinite without information.
+
+    The bound of `stats.normal_mixture_bound` at information 1 / standard_error², divided by it, in plain arithmetic: the same on
+    every machine, and cheap enough for every look.
 
     Parameters
     ----------
@@ -22,15 +26,22 @@ def half_width(standard_error: float, margin: float, alpha: float) -> float:
 
     Source: Robbins 1970; Howard, Ramdas, McAuliffe and Sekhon 2021.
     """
-    return float(half_widths(np.array([standard_error]), margin, alpha)[0])
+    if not 0 < standard_error < inf:
+        return inf
+    information, rho = standard_error**-2.0, _rho(margin, alpha)
+    spread = information + rho
+    return float(sqrt(spread * (log(spread / rho) - 2 * log(alpha))) / information)
+
+
+@cache
+def _rho(margin: float, alpha: float) -> float:
+    return best_rho((DECIDE_AT / margin) ** 2, alpha)
 
 
 def half_widths(standard_errors: Array, margin: float, alpha: float) -> Array:
     """`half_width` of each standard error."""
-    known = (standard_errors > 0) & (standard_errors < inf)
-    information = np.where(known, standard_errors, 1.0) ** -2.0
-    bound = np.asarray(normal_mixture_bound(information, v_opt=(DECIDE_AT / margin) ** 2, alpha=alpha, sides=2))
-    return np.where(known, bound / information, inf)
+    widths = [half_width(error, margin, alpha) for error in standard_errors.ravel().tolist()]
+    return np.array(widths).reshape(standard_errors.shape)
 
 
 def ratio_standard_error(total: Array, units: Array) -> Array:

@@ -1,37 +1,24 @@
 """Gates `score` and `decision_rate`: what the candidate does live against what the offline comparison predicted.
 
-A better model rightly moves its scores, so not the shift against the champion is judged but *seen - predicted*. The holdout is
-another month than the live one; how much the population moved is read off the champion, which answers the same live requests:
-the predicted difference is re-weighted from the champion's score histogram on the holdout to its histogram live. What is left
-is skew.
+A better model rightly moves its scores, so not the shift against the champion is judged but *seen - predicted*, where the
+prediction is made for the live population (forecast.py). What is left is skew.
 """
 
 from dataclasses import dataclass
-from math import inf, isfinite, sqrt
+from math import inf, sqrt
 
 import numpy as np
 
-from sluicegate.domain.evidence import Predicted
 from sluicegate.gates import blocks, bounds
 from sluicegate.gates.blocks import Blocks
-from sluicegate.gates.looks import (
-    CANDIDATE,
-    CANDIDATE_HISTOGRAM,
-    CHAMPION_HISTOGRAM,
-    DIFF,
-    DIFF_SQUARE,
-    OFF,
-    ON,
-    PAIRS,
-    Array,
-)
+from sluicegate.gates.forecast import Forecast
+from sluicegate.gates.looks import CANDIDATE, CANDIDATE_SQUARE, DIFF, DIFF_SQUARE, OFF, ON, Array
+from sluicegate.gates.paired import COLUMNS, FLIPS, Paired
 
-FEW_ROWS = 50.0
-"""A bin of the champion's histogram with so many holdout rows is believed half, the overall difference the other half."""
 CUMULATIVE_MARGIN = 0.2
 """Distance of two distribution functions at which their bounds are tightest."""
-COLUMNS = ("weight", "score", "decision_rate")
-"""Of the blocks in time."""
+MASS_MARGIN = 0.02
+"""Share of scores in one bin at which the bounds of the bins are tightest."""
 FEW_BUCKETS = 20
 """With users in fewer buckets the variance is not known well enough for any verdict."""
 
@@ -47,121 +34,124 @@ class Drift:
     holdout: float
     """The same on the holdout, before re-weighting."""
     standard_error: float
+    """Of seen - predicted: what the holdout's own size leaves unknown is in it."""
+    raw_error: float
+    """Of seen alone."""
+    champion: float
+    """The champion's mean on the same live requests."""
     units: float
     buckets: int
 
 
-def predict(predicted: Predicted, live_champion: Array, metric: str) -> tuple[float, float] | None:
-    """Predicted difference (candidate - champion) for the live population, and as it was on the holdout; None if not predicted.
-
-    Parameters
-    ----------
-    predicted : from the offline comparison.
-    live_champion : the champion's score histogram live, counts; empty where it is not known.
-    metric : "score" or "decision_rate".
-    """
-    overall, by_bin = _holdout(predicted, metric)
-    if overall is None or not isfinite(overall):
-        return None
-    rows = np.asarray(predicted.champion_histogram, dtype=np.float64) * predicted.rows
-    bins = np.asarray(by_bin, dtype=np.float64)
-    if not len(bins) or len(bins) != len(rows) or len(bins) != len(live_champion) or live_champion.sum() <= 0:
-        return overall, overall
-    believed = (rows * bins + FEW_ROWS * overall) / (rows + FEW_ROWS)
-    return float(believed @ live_champion / live_champion.sum()), overall
-
-
-def _holdout(predicted: Predicted, metric: str) -> tuple[float | None, tuple[float, ...]]:
-    if metric == "score":
-        return _first(predicted.mean_difference, predicted.mean_score, predicted.champion_mean_score), (
-            predicted.difference_by_champion_bin
-        )
-    flips = None if predicted.flips_on is None or predicted.flips_off is None else predicted.flips_on - predicted.flips_off
-    overall = _first(flips, predicted.decision_rate, predicted.champion_decision_rate)
-    return overall, predicted.decision_difference_by_champion_bin
-
-
-def _first(difference: float | None, candidate: float, champion: float | None) -> float | None:
-    if difference is not None:
-        return difference
-    return None if champion is None else candidate - champion
-
-
-def of_pairs(total: Array, in_time: Blocks, predicted: Predicted, metric: str) -> Drift | None:
-    """Drift from pairs, (9, buckets) since the stage began; None when nothing was predicted or no pair was seen.
+def of_pairs(paired: Paired, forecast: Forecast, metric: str) -> Drift | None:
+    """Drift from pairs since the stage began; None when nothing was predicted or no pair was seen.
 
     The standard error is the largest of three: over users, over time, and of independent requests.
     """
-    pairs = total[PAIRS]
-    count = float(pairs.sum())
-    bins = len(predicted.histogram)
-    expected = predict(predicted, total[CHAMPION_HISTOGRAM, :bins], metric)
+    expected, count = forecast.of(metric), paired.count
     if expected is None or count <= 0:
         return None
-    sums, squares = (total[DIFF], total[DIFF_SQUARE]) if metric == "score" else (total[ON] - total[OFF], total[ON] + total[OFF])
-    seen = float(sums.sum()) / count
-    spread = (float(squares.sum()) + (1.0 if metric == "decision_rate" else 0.0)) / count - seen**2
-    independent = sqrt(max(spread, 0.0) / count)
-    over_time = blocks.standard_error(in_time, COLUMNS.index(metric))
-    error = max(float(bounds.ratio_standard_error(sums, pairs)), over_time, independent)
-    return Drift(seen, *expected, _with_holdout(error, count, predicted.rows), count, int((pairs > 0).sum()))
+    found, score = paired.moments, metric == "score"
+    row = DIFF if score else FLIPS
+    squares = found.total[DIFF_SQUARE] if score else found.total[ON] + found.total[OFF] + 1.0
+    seen = found.mean(row)
+    independent = sqrt(max(squares / count - seen**2, 0.0) / count)
+    error = max(found.error(row), blocks.standard_error(paired.in_time, COLUMNS.index(metric)), independent)
+    champion = found.mean(CANDIDATE) - seen if score else 0.0
+    live = expected.live(paired.champion_histogram(forecast.bins))
+    both = _with_holdout(error, error * error * count, forecast.rows)
+    return Drift(seen, live, expected.overall, both, error, champion, count, found.users)
 
 
 def of_arms(
-    difference: tuple[Array, Array], arms: Array, in_time: Blocks, live_champion: Array, predicted: Predicted, metric: str
+    difference: tuple[float, float],
+    champion: float,
+    candidate: tuple[float, int],
+    in_time: Blocks,
+    live_champion: Array,
+    forecast: Forecast,
+    metric: str,
 ) -> Drift | None:
-    """Drift from the arms of a split: `difference` and its standard error, requests (2, buckets), champion's live histogram."""
-    expected = predict(predicted, live_champion, metric)
-    candidate = float(arms[1].sum())
-    if expected is None or candidate <= 0:
+    """Drift from the arms of a split.
+
+    Parameters
+    ----------
+    difference : of the means, and its standard error over users.
+    champion : the champion's mean.
+    candidate : its requests, and the buckets that they came from.
+    in_time : weight and weighted differences by block of looks.
+    live_champion : the champion's score histogram, counts.
+    """
+    expected, (units, buckets) = forecast.of(metric), candidate
+    if expected is None or units <= 0:
         return None
-    seen, over_users = (float(x) for x in difference)
-    error = max(over_users, blocks.standard_error(in_time, COLUMNS.index(metric)))
-    return Drift(seen, *expected, _with_holdout(error, candidate, predicted.rows), candidate, int((arms[1] > 0).sum()))
+    error = max(difference[1], blocks.standard_error(in_time, COLUMNS.index(metric)))
+    live = expected.live(live_champion)
+    both = _with_holdout(error, _of_one_row(error, units, forecast, metric), forecast.rows)
+    return Drift(difference[0], live, expected.overall, both, error, champion, units, buckets)
 
 
-def _with_holdout(error: float, units: float, rows: int) -> float:
-    """Add what the holdout's own size leaves unknown: it varies like the live units do."""
-    return error * sqrt(1 + units / rows) if rows > 0 else inf
+def _of_one_row(error: float, units: float, forecast: Forecast, metric: str) -> float:
+    """Variance of one holdout row's difference. Both models scored the row, so it is that of flips, not of two independent arms."""
+    own = error * error * units
+    if metric == "score" or forecast.flips is None:
+        return own
+    return min(own, forecast.flips + 1.0 / max(forecast.rows, 1))
 
 
-def displacement(total: Array, in_time: Blocks, predicted: Predicted, alpha: float) -> tuple[float, float]:
+def _with_holdout(error: float, of_one_row: float, rows: int) -> float:
+    """Add what the holdout's own size leaves unknown."""
+    return sqrt(error * error + of_one_row / rows) if rows > 0 and error < inf else inf
+
+
+def displacement(paired: Paired, forecast: Forecast, alpha: float) -> tuple[float, float]:
     """How far score mass moved beyond the prediction, as a share of the score range: estimate and lower bound at all looks.
 
     The Wasserstein distance between the candidate's live histogram and the predicted one, re-weighted like the mean. The lower
-    bound takes from every step of the distribution function its own half width at alpha over the number of steps; steps cluster
-    over users like the candidate's scores do, and over time like the differences do.
+    bound takes from every step of the distribution function its own half width at alpha over the number of steps.
     """
-    bins = len(predicted.histogram)
-    live = total[CANDIDATE_HISTOGRAM, :bins]
-    count = float(live.sum())
-    expected = _predicted_histogram(predicted, total[CHAMPION_HISTOGRAM, :bins])
-    if expected is None or count <= 0:
+    found = _histograms(paired, forecast)
+    if found is None:
         return 0.0, 0.0
-    seen, due = np.cumsum(live / count)[:-1], np.cumsum(expected)[:-1]
-    over_users = float(bounds.ratio_standard_error(total[CANDIDATE], total[PAIRS])) ** 2 * count / _variance(total, CANDIDATE)
-    over_time = blocks.standard_error(in_time, COLUMNS.index("score")) ** 2 * count / _variance(total, DIFF)
-    design = max(over_users, over_time)
-    middle = (seen * count + 1) / (count + 2)
-    errors = np.sqrt(middle * (1 - middle) * max(design, 1.0) * (1 / count + 1 / max(predicted.rows, 1)))
-    widths = bounds.half_widths(errors, CUMULATIVE_MARGIN, alpha / (bins - 1))
-    distance = np.abs(seen - due)
-    return float(distance.mean()) * (bins - 1) / bins, float(np.maximum(distance - widths, 0).sum()) / bins
+    seen, due = np.cumsum(found[0])[:-1], np.cumsum(found[1])[:-1]
+    distance, steps = np.abs(seen - due), forecast.bins - 1
+    widths = bounds.half_widths(_errors(seen, paired, forecast), CUMULATIVE_MARGIN, alpha / steps)
+    return float(distance.sum()) / forecast.bins, float(np.maximum(distance - widths, 0).sum()) / forecast.bins
 
 
-def _variance(total: Array, row: int) -> float:
-    """Variance of one request's value; the row after `row` holds its squares."""
-    count = float(total[PAIRS].sum())
-    mean = float(total[row].sum()) / count
-    return max(float(total[row + 1].sum()) / count - mean**2, 1e-12)
+def misplaced(paired: Paired, forecast: Forecast, alpha: float) -> tuple[float, float]:
+    """Share of the scores that lie in another bin than predicted, at whatever mean: estimate and lower bound at all looks.
+
+    The total variation distance. What surely lies in bins of surplus bounds it from below, what is surely missing in bins of
+    deficit does so too, and the larger counts; every bin has its own half width at alpha over the number of bins.
+    """
+    found = _histograms(paired, forecast)
+    if found is None:
+        return 0.0, 0.0
+    gap = found[0] - found[1]
+    widths = bounds.half_widths(_errors(np.maximum(*found), paired, forecast), MASS_MARGIN, alpha / forecast.bins)
+    sure = np.maximum(np.abs(gap) - widths, 0)
+    return float(np.abs(gap).sum()) / 2, float(max(sure[gap > 0].sum(), sure[gap < 0].sum()))
 
 
-def _predicted_histogram(predicted: Predicted, live_champion: Array) -> Array | None:
-    """Shares of the candidate's bins for the live population; without the joint histogram, None: nothing can be said."""
-    bins = len(predicted.histogram)
-    if len(predicted.joint_histogram) != bins * bins or live_champion.sum() <= 0:
-        return None
-    joint = np.asarray(predicted.joint_histogram, dtype=np.float64).reshape(bins, bins) * predicted.rows
-    overall = np.asarray(predicted.histogram, dtype=np.float64)
-    believed = (joint + FEW_ROWS * overall) / (joint.sum(axis=1, keepdims=True) + FEW_ROWS)
-    return np.asarray(live_champion / live_champion.sum() @ believed)
+def _histograms(paired: Paired, forecast: Forecast) -> tuple[Array, Array] | None:
+    """Shares of the candidate's bins, seen and predicted; None where either is not known."""
+    live = paired.candidate_histogram(forecast.bins)
+    expected = forecast.histogram(paired.champion_histogram(forecast.bins))
+    count = float(live.sum())
+    return None if expected is None or count <= 0 else (live / count, expected)
+
+
+def _errors(shares: Array, paired: Paired, forecast: Forecast) -> Array:
+    """Standard errors of shares of scores: they cluster over users like the scores do, and over time like the differences do."""
+    found, count = paired.moments, paired.count
+    over_users = found.error(CANDIDATE) ** 2 * count / _variance(paired, CANDIDATE, CANDIDATE_SQUARE)
+    over_time = blocks.standard_error(paired.in_time, COLUMNS.index("score")) ** 2 * count / _variance(paired, DIFF, DIFF_SQUARE)
+    middle = (shares * count + 1) / (count + 2)
+    design = max(over_users, over_time, 1.0)
+    return np.sqrt(middle * (1 - middle) * design * (1 / count + 1 / max(forecast.rows, 1)))
+
+
+def _variance(paired: Paired, row: int, square_row: int) -> float:
+    """Variance of one pair's value."""
+    return max(paired.moments.mean(square_row) - paired.moments.mean(row) ** 2, 1e-12)

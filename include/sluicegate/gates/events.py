@@ -8,10 +8,9 @@ a rollout back.
 """
 
 from dataclasses import dataclass, field
-from math import inf, log, log1p
+from math import exp, inf, lgamma, log, log1p, sqrt
 
 import numpy as np
-from scipy.special import betaln
 
 from sluicegate.gates.looks import Array
 
@@ -21,9 +20,13 @@ LIFTS = np.array([0.05, 0.1, 0.2, 0.4, 0.7, 0.95])
 """Harms that the bet on a share mixes over: the share is `bound + lift * (1 - bound)`."""
 RATIOS = np.array([1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0])
 """Harms that the bet on an arm mixes over: the candidate's rate is so many times the champion's."""
+RATIO_PRIOR = np.array([0.28, 0.4, 0.14, 0.08, 0.05, 0.03, 0.02])
+"""How the money is split over RATIOS: where evidence is dear (small harms) it is needed, great harms show themselves."""
 PRIOR = (0.5, 20.0)
 """Beta prior of the bounds on a rate: tight where healthy rates are, near zero; valid anywhere."""
 
+_LOG_REST = np.array([log1p(-lift) for lift in LIFTS.tolist()])
+_LOG_RATIOS = np.array([log(ratio) for ratio in RATIOS.tolist()])
 
 Counts = float | Array
 """One look of one stream, or an array of streams."""
@@ -38,11 +41,13 @@ class Process:
     log_value: Array = field(default_factory=lambda: np.zeros(()))
     log_peak: Array = field(default_factory=lambda: np.zeros(()))
     """Highest value so far: what was once proven stays proven."""
+    log_prior: Array | float | None = None
+    """Log share of the money that goes to each alternative; None: equal shares."""
 
 
-def new_process(size: int) -> Process:
-    """A process that mixes over `size` alternatives and has seen nothing."""
-    return Process(np.full(size, -inf))
+def new_process(size: int, prior: Array | None = None, streams: tuple[int, ...] = ()) -> Process:
+    """A process that mixes over `size` alternatives and has seen nothing; `streams` are leading axes."""
+    return Process(np.full((*streams, size), -inf), log_prior=None if prior is None else _logs(prior))
 
 
 def grow(process: Process, log_likelihood: Array) -> Process:
@@ -52,18 +57,22 @@ def grow(process: Process, log_likelihood: Array) -> Process:
     """
     t = process.looks
     share = 0.5 if t == 0 else 0.5 / (t * (t + 1))
-    entered = np.logaddexp(process.begun, log(share / process.begun.shape[-1]))
-    begun = entered + np.minimum(log_likelihood, LOOK_CAP)
-    unspent = log(0.5 / (t + 1))
-    value = np.logaddexp(np.logaddexp.reduce(begun, axis=-1), unspent)
-    return Process(begun, t + 1, value, np.maximum(process.log_peak, value))
+    prior = -log(process.begun.shape[-1]) if process.log_prior is None else process.log_prior
+    begun = np.logaddexp(process.begun, log(share) + prior) + np.minimum(log_likelihood, LOOK_CAP)
+    value = np.logaddexp(np.logaddexp.reduce(begun, axis=-1), log(0.5 / (t + 1)))
+    return Process(begun, t + 1, value, np.maximum(process.log_peak, value), process.log_prior)
+
+
+def _logs(values: Array) -> Array:
+    """Natural logarithm of each; numpy's own differs in the last bit between processors, and verdicts must not."""
+    return np.array([log(value) for value in values.ravel().tolist()]).reshape(values.shape)
 
 
 def share_evidence(events: Counts, trials: Counts, bound: Counts, overdispersion: Counts) -> Array:
     """Log likelihood ratios of `events` in `trials` for shares above `bound` against exactly `bound`; (..., alternatives)."""
     k, n, level, spread = (np.asarray(x, dtype=np.float64)[..., None] for x in (events, trials, bound, overdispersion))
     level = np.clip(level, 1e-9, 1.0)
-    up, down = np.log((level + LIFTS * (1 - level)) / level), np.log1p(-LIFTS)
+    up, down = _logs((level + LIFTS * (1 - level)) / level), _LOG_REST
     return np.asarray(np.where(level < 1, k * up + (n - k) * down, 0.0) / spread)
 
 
@@ -79,9 +88,9 @@ def arm_evidence(champion: Counts, candidate: Counts, exposure: Counts, overdisp
     Source: Lindon and Malek 2022, with the exposure of each look in place of a fixed assignment.
     """
     h, c, part, spread = (np.asarray(x, dtype=np.float64)[..., None] for x in (champion, candidate, exposure, overdispersion))
-    shared = np.log1p((RATIOS - 1) * part)
+    shared = _logs(1 + (RATIOS - 1) * part)
     both_asked = (part > 0) & (part < 1)
-    return np.asarray(np.where(both_asked, c * (np.log(RATIOS) - shared) - h * shared, 0.0) / spread)
+    return np.asarray(np.where(both_asked, c * (_LOG_RATIOS - shared) - h * shared, 0.0) / spread)
 
 
 def overdispersion(events: Array, trials: Array) -> Array:
@@ -104,20 +113,42 @@ def rate_bounds(events: float, trials: float, alpha: float, overdispersion: floa
         return 0.0, 1.0
     k, n = min(events, trials) / overdispersion, trials / overdispersion
     a, b = PRIOR
-    need = float(betaln(k + a, n - k + b) - betaln(a, b)) + log(alpha)
-    mode = k / n
-    low = 0.0 if k == 0 else _edge(k, n, need, 0.0, mode)
-    high = 1.0 if k == n else _edge(k, n, need, 1.0, mode)
-    return low, high
+    need = _log_beta(k + a, n - k + b) - _log_beta(a, b) + log(alpha)
+    return (0.0 if k == 0 else _low(k, n, need)), (1.0 if k == n else _high(k, n, need))
 
 
-def _edge(k: float, n: float, need: float, outside: float, inside: float) -> float:
-    """Where the log likelihood falls to `need` between a rejected and a kept rate; halving to 2^-40."""
-    for _ in range(40):
-        middle = (outside + inside) / 2
-        likelihood = (k * log(middle) if k else 0.0) + ((n - k) * log1p(-middle) if n > k else 0.0)
-        if likelihood < need:
-            outside = middle
-        else:
-            inside = middle
-    return outside
+def _log_beta(a: float, b: float) -> float:
+    return lgamma(a) + lgamma(b) - lgamma(a + b)
+
+
+def _low(k: float, n: float, need: float) -> float:
+    """The rate below k / n where k ln p + (n - k) ln(1 - p) is `need`, from a rate that is surely lower."""
+    rate = k / n
+    fall = max((_log_likelihood(rate, k, n) - need) / n, 0.0)
+    return _newton(max(rate - sqrt(2 * rate * fall), exp(need / k)), k, n, need)
+
+
+def _high(k: float, n: float, need: float) -> float:
+    """The same above k / n."""
+    rate = k / n
+    if rate > 0.5:
+        return 1.0 - _low(n - k, n, need)
+    fall = max((_log_likelihood(rate, k, n) - need) / n, 0.0)
+    return _newton(min(rate + fall + sqrt(fall * fall + 2 * rate * fall), 1 - 1e-12), k, n, need)
+
+
+def _newton(rate: float, k: float, n: float, need: float) -> float:
+    """The root of the concave log likelihood less `need`, from where it is negative: the steps never cross it."""
+    for _ in range(60):
+        missing = _log_likelihood(rate, k, n) - need
+        if missing >= 0:
+            break
+        step = missing / (k / rate - (n - k) / (1 - rate))
+        rate -= step
+        if abs(step) <= 1e-12 * rate:
+            break
+    return rate
+
+
+def _log_likelihood(rate: float, k: float, n: float) -> float:
+    return (k * log(rate) if k else 0.0) + ((n - k) * log1p(-rate) if n > k else 0.0)

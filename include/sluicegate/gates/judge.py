@@ -1,7 +1,7 @@
 """Apply the gates to a case: a verdict for every gate and one for the stage. The same case, the same verdict, bit for bit."""
 
 from sluicegate.domain.verdict import GateVerdict, StageVerdict, Verdict
-from sluicegate.gates import budget, rules, share
+from sluicegate.gates import rules, share
 from sluicegate.gates.case import Case
 from sluicegate.gates.looks import PROBLEMS, REQUESTS
 
@@ -12,7 +12,7 @@ def judge(case: Case) -> StageVerdict:
     FAIL as soon as one gate fails. PASS when the bake is over, the traffic is confirmed and every gate allows the next stage.
     Else INCONCLUSIVE, with the first reason why not.
     """
-    gates = tuple(rules.RULES[name](case) for name in budget.gates_of(case.release, case.stage))
+    gates = tuple(rules.RULES[name](case) for name in case.gates)
     failed = next((g for g in gates if g.verdict is Verdict.FAIL), None)
     if failed is not None:
         return StageVerdict(Verdict.FAIL, failed.reason, f"{failed.gate}: {failed.message}", gates)

@@ -13,6 +13,7 @@ from sluicegate.gates import events
 from sluicegate.gates.budget import SLOW_SHARE
 from sluicegate.gates.events import LIFTS, Process
 from sluicegate.gates.looks import REQUESTS, SLOW, Array
+from sluicegate.gates.moments import Moments
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +26,12 @@ class Latency:
     """Requests and slow ones by arm, champion first, without the looks in which the champion itself was shocked."""
 
 
-def fold(latency: Latency, look: Array, total: Array, *, alone: bool, shocked: bool) -> Latency:
-    """One more look; `look` (2, 7), `total` (2, 7, buckets) since the stage began, `alone`: there is no champion arm."""
-    champion, candidate = look
-    bound = SLOW_SHARE if alone else max(SLOW_SHARE, cautious_share(champion[SLOW], champion[REQUESTS]))
-    spread = events.overdispersion(total[1, SLOW], total[1, REQUESTS])
-    bet = events.share_evidence(candidate[SLOW], candidate[REQUESTS], bound, spread)
+def fold(latency: Latency, look: Array, spread: float, *, alone: bool, shocked: bool) -> Latency:
+    """One more look, (2, rows); `spread` is the overdispersion of slow requests, `alone`: there is no champion arm."""
     counts = look[:, (REQUESTS, SLOW)]
+    (champion_n, champion_slow), (candidate_n, candidate_slow) = counts.tolist()
+    bound = SLOW_SHARE if alone else max(SLOW_SHARE, cautious_share(champion_slow, champion_n))
+    bet = events.share_evidence(candidate_slow, candidate_n, bound, spread)
     return Latency(events.grow(latency.process, bet), latency.clean if shocked else latency.clean + counts)
 
 
@@ -40,14 +40,13 @@ def cautious_share(slow: float, requests: float) -> float:
     return min(1.0, (slow + 1.0 + sqrt(slow + 0.25)) / (requests + 1.0)) if requests > 0 else 1.0
 
 
-def bounds(latency: Latency, total: Array, alpha: float, *, alone: bool) -> tuple[float, float, float, float]:
+def bounds(latency: Latency, moments: tuple[Moments, ...], alpha: float, *, alone: bool) -> tuple[float, float, float, float]:
     """Champion's share, candidate's share, and lower and upper bound of harm at all looks, from the unshocked looks."""
     (champion_n, champion_slow), (candidate_n, candidate_slow) = latency.clean.tolist()
-    spread = float(events.overdispersion(total[1, SLOW], total[1, REQUESTS]))
+    champion_spread, spread = (arm.overdispersion(SLOW) for arm in moments)
     low, high = events.rate_bounds(candidate_slow, candidate_n, alpha, spread)
     allowed_low, allowed_high = SLOW_SHARE, SLOW_SHARE
     if not alone:
-        champion_spread = float(events.overdispersion(total[0, SLOW], total[0, REQUESTS]))
         champion_low, champion_high = events.rate_bounds(champion_slow, champion_n, alpha, champion_spread)
         allowed_low, allowed_high = max(SLOW_SHARE, champion_low), max(SLOW_SHARE, champion_high)
     return _rate(champion_slow, champion_n), _rate(candidate_slow, candidate_n), low - allowed_high, high - allowed_low

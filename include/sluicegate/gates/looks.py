@@ -8,18 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.domain.evidence import ArmCounters, GatewayCounters, PairCounters, Reading
+from sluicegate.domain.evidence import ArmCounters, GatewayCounters, LabelCounters, PairCounters, Reading, Segment
 
 Array = NDArray[np.float64]
 
-REQUESTS, ERRORS, DECISIONS, SCORE, SCORE_SQUARE, SLOW, HISTOGRAM = range(7)
+REQUESTS, ERRORS, DECISIONS, SCORE, SCORE_SQUARE, SLOW, HISTOGRAM, VALUE, BUSY, CPU = range(10)
 """Rows of an arm's array; the score histogram of all buckets stands in the first columns of its row, padded with zeros."""
+ARM_ROWS = 10
 PAIRS, DIFF, DIFF_SQUARE, CANDIDATE, CANDIDATE_SQUARE, ON, OFF = range(7)
 """Rows of the pairs' array; the two histograms follow as two more rows, padded with zeros."""
 CHAMPION_HISTOGRAM, CANDIDATE_HISTOGRAM = 7, 8
 ARM_COUNTS = (REQUESTS, ERRORS, DECISIONS, SLOW, HISTOGRAM)
 PAIR_COUNTS = (PAIRS, ON, OFF, CHAMPION_HISTOGRAM, CANDIDATE_HISTOGRAM)
 GATEWAY_COUNTS = (0, 1)
+CHAMPION_KNOWN, CANDIDATE_KNOWN, PAIRS_KNOWN = 0, 3, 6
+"""Rows of the labels' array that count known outcomes; each is followed by the sum of losses and of their squares."""
+LABEL_COUNTS = (CHAMPION_KNOWN, CANDIDATE_KNOWN, PAIRS_KNOWN)
 
 SOURCE_MISSING = "source_missing"
 COUNTER_RESET = "counter_reset"
@@ -62,8 +66,8 @@ def step(
     return Source(started_at, now, ""), added
 
 
-def slow_key(arm: ArmCounters, bound_ms: float | None) -> str | None:
-    """The key under which an arm counts requests slower than `bound_ms`, or None."""
+def slow_key(arm: ArmCounters | Segment, bound_ms: float | None) -> str | None:
+    """The key under which an arm, or a segment of it, counts requests slower than `bound_ms`, or None."""
     if bound_ms is None:
         return None
     return next((key for key in arm.slow if _number(key) == bound_ms), None)
@@ -77,25 +81,38 @@ def _number(text: str) -> float:
 
 
 def arm_array(arm: ArmCounters, bound_ms: float | None) -> Array:
-    """Array (7, buckets) of one arm; the row SLOW is zero when the bound is not counted (see `slow_key`)."""
+    """Array (ARM_ROWS, buckets) of one arm; what is not counted is zero (see `slow_key`, `uncounted`)."""
     key = slow_key(arm, bound_ms)
-    slow = arm.slow[key] if key is not None else (0,) * len(arm.requests)
-    table = np.zeros((7, len(arm.requests)))
-    table[:6] = (arm.requests, arm.errors, arm.decisions, arm.score_sum, arm.score_square_sum, slow)
+    table = np.zeros((ARM_ROWS, len(arm.requests)))
+    table[:SLOW] = (arm.requests, arm.errors, arm.decisions, arm.score_sum, arm.score_square_sum)
     table[HISTOGRAM, : len(arm.score_histogram)] = arm.score_histogram
+    rows = ((SLOW, () if key is None else arm.slow[key]), (VALUE, arm.value_sum), (BUSY, arm.busy_sum), (CPU, arm.cpu_sum))
+    for row, counted in rows:
+        if len(counted):
+            table[row] = counted
     return table
 
 
-def arms_array(reading: Reading, kind: str, bound_ms: float | None) -> tuple[tuple[float, ...], Array | None]:
-    """Start times and array (2, 7, buckets), champion first; None unless both arms were read.
+def uncounted(arm: ArmCounters | None) -> tuple[int, ...]:
+    """Rows that this server does not count; none when it could not be read."""
+    if arm is None:
+        return ()
+    rows = ((VALUE, arm.value_sum), (BUSY, arm.busy_sum), (CPU, arm.cpu_sum))
+    return tuple(row for row, counted in rows if not len(counted))
 
-    At a mirror stage the candidate's arm is what it said to mirrored requests.
-    """
-    candidate = reading.mirror if kind == "mirror" and reading.mirror is not None else reading.candidate
+
+def arms_array(reading: Reading, kind: str, bound_ms: float | None) -> tuple[tuple[float, ...], Array | None]:
+    """Start times and array (2, ARM_ROWS, buckets), champion first; None unless both arms were read."""
+    candidate = candidate_arm(reading, kind)
     if reading.champion is None or candidate is None:
         return (), None
     started = (reading.champion.started_at, candidate.started_at)
     return started, np.stack([arm_array(reading.champion, bound_ms), arm_array(candidate, bound_ms)])
+
+
+def candidate_arm(reading: Reading, kind: str) -> ArmCounters | None:
+    """The candidate's arm; at a mirror stage what it said to mirrored requests."""
+    return reading.mirror if kind == "mirror" and reading.mirror is not None else reading.candidate
 
 
 def pairs_array(pairs: PairCounters | None) -> tuple[tuple[float, ...], Array | None]:
@@ -127,3 +144,15 @@ def gateway_array(gateway: GatewayCounters | None) -> tuple[tuple[float, ...], A
         (gateway.candidate_requests, gateway.candidate_errors),
     )
     return (gateway.started_at,), np.array(rows, dtype=np.float64)
+
+
+def labels_array(labels: LabelCounters | None) -> tuple[tuple[float, ...], Array | None]:
+    """Start time and array (9, buckets)."""
+    if labels is None:
+        return (), None
+    rows = (
+        *(labels.champion, labels.champion_loss_sum, labels.champion_loss_square_sum),
+        *(labels.candidate, labels.candidate_loss_sum, labels.candidate_loss_square_sum),
+        *(labels.pairs, labels.difference_sum, labels.difference_square_sum),
+    )
+    return (labels.started_at,), np.array(rows, dtype=np.float64)

@@ -26,20 +26,20 @@ class Share:
     """Requests that were due to the candidate."""
 
 
-def realised(gateway: Array, arms: Array, weight: float) -> Share:
+def realised(gateway: Array, requests: Array, weight: float) -> Share:
     """Compare the share at the gateway with the weight.
 
     Parameters
     ----------
     gateway : requests of champion and candidate that the gateway counted, while somebody watched.
-    arms : requests (2, buckets) that the servers counted: users differ in how much they ask, which only buckets can tell.
+    requests : (2, buckets) that the servers counted: users differ in how much they ask, which only buckets can tell.
     weight : 0..1.
     """
     count = float(gateway.sum())
     if count * weight < LEAST_EXPECTED:
         return Share(float(gateway[1] / count) if count else 0.0, weight, 1.0, False, count * weight)
     share = float(gateway[1]) / count
-    clustered = float(bounds.ratio_standard_error(arms[1], arms.sum(axis=0)))
+    clustered = float(bounds.ratio_standard_error(requests[1], requests[0] + requests[1]))
     independent = float(np.sqrt(max(weight * (1 - weight), 1 / count) / count))
     error = max(independent, clustered if np.isfinite(clustered) else 0.0)
     half_width = bounds.half_width(error, 0.1, SHARE_ALPHA)
