@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from sluicegate.domain.rollout import Kind
 from sluicegate.ports import Ports
 
 Given = Mapping[str, Any]
@@ -30,12 +31,16 @@ def train_inputs(ports: Ports, model: str, given: Given) -> Inputs:
 
 
 def _compare(ports: Ports, model: str, given: Given) -> Inputs:
-    from sluicegate.actions.release import champion_version  # brings the judge's libraries: not while parsing
+    from sluicegate.actions.comparison.looks import look_number  # these bring the judge's libraries: not while parsing
+    from sluicegate.actions.release import champion_version
 
+    champion, train_key = champion_version(ports, model), given["train"]["key"]
+    registered = (e.data for e in ports.journal.events(model, kinds=(Kind.REGISTERED,)))
     return {
-        "train_key": given["train"]["key"],
+        "train_key": train_key,
         "snapshot_id": given["snapshot"]["snapshot_id"],
-        "champion_version": champion_version(ports, model),
+        "champion_version": champion,
+        "look": look_number(registered, champion, train_key),
     }
 
 

@@ -174,7 +174,7 @@ class TestRegression:
         better = contest(world, BLIND, SIGHTED)
         assert (better["verdict"], better["numbers"]["metric"]) == ("promote", "mae")
         report = json.loads((world.settings.results / better["compare_key"] / "report.json").read_text())
-        assert report["diebold_mariano"]["statistic"] > 3
+        assert report["diebold_mariano"]["absolute"]["statistic"] > 3
 
     def test_a_worse_regression_is_rejected_and_a_first_one_must_beat_the_median(
         self, world: LearningWorld, tmp_path: Path

@@ -165,7 +165,9 @@ class TestRetrain:
     def test_champion_and_keys_of_earlier_orders_go_into_the_comparison(self, ports) -> None:
         ports.journal.append("toy", "r1", Kind.PROMOTED, {"candidate": "3"}, author="test")
         given = {"train": {"key": "t"}, "snapshot": {"snapshot_id": "s1"}, "compare": {"key": "c"}}
-        expected = {"train_key": "t", "snapshot_id": "s1", "champion_version": "3"}
+        for key, champion in (("a", "2"), ("b", "3"), ("c", "3"), ("c", "3")):
+            ports.journal.append("toy", "", Kind.REGISTERED, {"train_key": key, "champion": champion}, author="test")
+        expected = {"train_key": "t", "snapshot_id": "s1", "champion_version": "3", "look": 3}
         assert INPUTS["compare"](ports, "toy", given) == expected
         assert INPUTS["register"](ports, "toy", given) == {"train_key": "t", "compare_key": "c"}
 

@@ -48,6 +48,8 @@ class Comparison(Part):
     """Comparisons with one champion that share `false_promotions`: a year of weekly retrains."""
     cluster: str | None = None
     """Field whose rows move together; None takes the user id."""
+    weight: str | None = None
+    """Input that says how many rows of the population a row stands for, where not every outcome becomes known; None: all the same."""
     slices: tuple[str, ...] = ()
     """Inputs over whose values harm is searched, with Holm's correction."""
     protected: tuple[str, ...] = ()

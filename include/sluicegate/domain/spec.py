@@ -214,7 +214,7 @@ class ModelSpec(Part):
         known = {*self.data.inputs, self.data.user_id, self.data.event_time}
         rule = self.comparison
         named = [("slices", name) for name in rule.slices] + [("protected", name) for name, _ in rule.guarded]
-        named.append(("cluster", rule.cluster or self.data.user_id))
+        named += [("cluster", rule.cluster or self.data.user_id)] + ([("weight", rule.weight)] if rule.weight else [])
         for key, name in named:
             if name not in known:
                 raise ValueError(f"comparison.{key} names '{name}', which is no input; inputs are {', '.join(sorted(known))}")

@@ -183,7 +183,7 @@ def _clustered_variance(sample: _Sample, codes: Codes, k: int) -> Vector:
     """Obuchowski 1997, equations 6 to 9: sums of centred placement values per cluster."""
     positive = sample.positive
     up_codes, down_codes = codes[positive], codes[~positive]
-    with_up, with_down = np.unique(up_codes).size, np.unique(down_codes).size
+    with_up, with_down = (int(np.count_nonzero(np.bincount(side, minlength=k))) for side in (up_codes, down_codes))
     if min(with_up, with_down) < 2:
         raise InputError(
             f"`clusters`: class 1 occurs in {with_up} and class 0 in {with_down} clusters: each must occur in at least two."

@@ -4,21 +4,30 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from sluicegate.actions.comparison.paired import Scored
 from sluicegate.errors import InputError
 from sluicegate.stats import delong_test, minimum_detectable_effect, non_inferiority, paired_bootstrap
 
-Vector = NDArray[np.float64]
-Labels = NDArray[Any]
 RESAMPLES = 2000
 POWER = 0.8
 
 
 def metric_name(metric: str) -> str:
     """The metric as a person writes it."""
-    return {"auc": "AUC", "mae": "MAE", "rmse": "RMSE", "brier": "Brier score"}.get(metric, metric.replace("_", " "))
+    known = {"auc": "AUC", "mae": "MAE", "mse": "MSE", "rmse": "RMSE", "brier": "Brier score"}
+    return known.get(metric, metric.replace("_", " "))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a metric."""
+
+    metric: str
+    margin: float
+    alpha: float
+    """One-sided level of the bounds and of "no worse" and "better"."""
+    quantile: float = 0.5
+    """Of the metric quantile_loss."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +45,11 @@ class Effect:
     upper: float
     """One-sided upper bound."""
     margin: float
+    alpha: float
     non_inferior: bool
     superior: bool
+    p_harm: float
+    """One-sided p-value of "not worse at all": small means worse, by however little."""
     p_worse: float
     """One-sided p-value of "at most the margin worse": small means harm beyond it."""
     detectable: float
@@ -47,14 +59,14 @@ class Effect:
     """Clusters."""
     method: str
     """Function of `sluicegate.stats` behind the standard error."""
+    binning_error: float = 0.0
+    """How far binning the scores moved the difference while resampling; taken out of the difference and the bounds."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def effect(
-    metric: str, y: Vector, champion: Vector, candidate: Vector, clusters: Labels, *, margin: float, alpha: float
-) -> Effect:
+def effect(scored: Scored, asked: Asked) -> Effect:
     """Compare two models by one metric.
 
     Raises
@@ -62,62 +74,64 @@ def effect(
     InputError
         The metric is undefined on these rows, for example an AUC of one class only.
     """
-    if metric == "auc":
-        found = delong_test(y, champion, candidate, clusters=clusters)
-        values = (found.auc_champion, found.auc_candidate, found.difference, found.standard_error)
-        method = "delong_test"
-    else:
-        boot = paired_bootstrap(metric, y, champion, candidate, clusters=clusters, resamples=RESAMPLES, seed=0)
-        values = (boot.champion, boot.candidate, boot.difference, boot.standard_error)
-        method = "paired_bootstrap"
-    return _judged(metric, *values, margin=margin, alpha=alpha, rows=y.size, units=np.unique(clusters).size, method=method)
+    if asked.metric == "auc" and scored.weights is None:
+        return _by_delong(scored, asked)
+    boot = paired_bootstrap(
+        asked.metric,
+        scored.y,
+        scored.champion,
+        scored.candidate,
+        clusters=scored.clusters,
+        weights=scored.weights,
+        resamples=RESAMPLES,
+        seed=0,
+        quantile=asked.quantile,
+        method="percentile",  # its interval is not used, and the jackknife of BCa would cost a quarter more
+    )
+    values = (boot.champion, boot.candidate, boot.difference, boot.standard_error)
+    return _judged(scored, asked, values, "paired_bootstrap", boot.binning_error)
 
 
-def attempt(
-    metric: str, y: Vector, champion: Vector, candidate: Vector, clusters: Labels, *, margin: float, alpha: float
-) -> Effect | None:
+def attempt(scored: Scored, asked: Asked) -> Effect | None:
     """The same, or None where the rows cannot give the metric."""
     try:
-        return effect(metric, y, champion, candidate, clusters, margin=margin, alpha=alpha)
+        return effect(scored, asked)
     except InputError:
         return None
 
 
-def rows_to_decide(found: Effect, alpha: float) -> int:
+def rows_to_decide(found: Effect) -> int:
     """Rows of the same kind with which an equally good candidate would be proven non-inferior with probability 0.8."""
-    needed = minimum_detectable_effect(found.standard_error, alpha=alpha, power=POWER, sides=1)
-    return math.ceil(found.rows * max(1.0, (needed / found.margin) ** 2))
+    return math.ceil(found.rows * max(1.0, (found.detectable / found.margin) ** 2))
 
 
-def _judged(
-    metric: str,
-    champion: float,
-    candidate: float,
-    difference: float,
-    standard_error: float,
-    *,
-    margin: float,
-    alpha: float,
-    rows: int,
-    units: int,
-    method: str,
-) -> Effect:
-    test = non_inferiority(difference, standard_error, margin, alpha)
-    worse = non_inferiority(-(difference + margin), standard_error, 0.0, alpha)
+def _by_delong(scored: Scored, asked: Asked) -> Effect:
+    found = delong_test(scored.y, scored.champion, scored.candidate, clusters=scored.clusters)
+    values = (found.auc_champion, found.auc_candidate, found.difference, found.standard_error)
+    return _judged(scored, asked, values, "delong_test", 0.0)
+
+
+def _judged(scored: Scored, asked: Asked, values: tuple[float, float, float, float], method: str, binned: float) -> Effect:
+    champion, candidate, difference, standard_error = values
+    test = non_inferiority(difference, standard_error, asked.margin, asked.alpha)
+    harm, worse = (non_inferiority(-(difference + slack), standard_error, 0.0, asked.alpha) for slack in (0.0, asked.margin))
     return Effect(
-        metric,
-        champion,
-        candidate,
-        difference,
-        standard_error,
-        test.lower_bound,
-        test.upper_bound,
-        margin,
-        test.non_inferior,
-        test.superior,
-        worse.p_value,
-        minimum_detectable_effect(standard_error, alpha=alpha, power=POWER, sides=1),
-        rows,
-        units,
-        method,
+        metric=asked.metric,
+        champion=champion,
+        candidate=candidate,
+        difference=difference,
+        standard_error=standard_error,
+        lower=test.lower_bound,
+        upper=test.upper_bound,
+        margin=asked.margin,
+        alpha=asked.alpha,
+        non_inferior=test.non_inferior,
+        superior=test.superior,
+        p_harm=harm.p_value,
+        p_worse=worse.p_value,
+        detectable=minimum_detectable_effect(standard_error, alpha=asked.alpha, power=POWER, sides=1),
+        rows=len(scored),
+        units=scored.units,
+        method=method,
+        binning_error=binned,
     )

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sluicegate.actions.comparison.paired import Codes, Vector, mean_error
 from sluicegate.domain.evidence import SCORE_BINS, Predicted
 
-Vector = NDArray[np.float64]
 Decided = NDArray[np.bool_]
 
 
 def predict(
     candidate: Vector,
     champion: Vector | None,
-    clusters: NDArray[np.str_],
+    clusters: Codes,
     *,
     threshold: float,
     champion_threshold: float | None = None,
@@ -95,16 +95,6 @@ def _shares(counts: NDArray[np.intp]) -> tuple[float, ...]:
     return tuple((counts / counts.sum()).tolist())
 
 
-def mean_error(values: Vector, clusters: NDArray[np.str_]) -> float | None:
-    """Standard error of a mean whose rows move together within clusters (linearised ratio mean); None for a single cluster."""
-    _, codes = np.unique(clusters, return_inverse=True)
-    count = int(codes.max()) + 1
-    if count < 2:
-        return None
-    sums = np.bincount(codes, values - values.mean(), count)
-    return float(np.sqrt(count / (count - 1) * (sums @ sums)) / values.size)
-
-
-def _errors(**values: tuple[Vector, NDArray[np.str_]]) -> dict[str, float]:
+def _errors(**values: tuple[Vector, Codes]) -> dict[str, float]:
     found = {name: mean_error(*both) for name, both in values.items()}
-    return {name: error for name, error in found.items() if error is not None}
+    return {name: error for name, error in found.items() if np.isfinite(error)}

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from sluicegate.actions.comparison import tables
+from sluicegate.actions.comparison.contest import Contest
 from sluicegate.actions.comparison.effects import Effect, metric_name
-from sluicegate.actions.comparison.slices import Scan
+from sluicegate.actions.comparison.looks import Look
+from sluicegate.actions.comparison.words import day, percent, signed
 from sluicegate.actions.holdout.chart import number
 from sluicegate.domain.spec import ModelSpec
 from sluicegate.domain.verdict import OfflineVerdict
@@ -42,9 +44,8 @@ class Report:
     verdict: OfflineVerdict
     message: str
     versus: str
-    primary: Effect | None
-    effects: tuple[Effect, ...]
-    scan: Scan
+    result: Contest
+    look: Look
     numbers: Mapping[str, Any]
     pictures: Mapping[str, str]
     identity: Mapping[str, str]
@@ -52,7 +53,7 @@ class Report:
 
 def render(report: Report) -> str:
     """The HTML page; everything that came from data or a spec is escaped."""
-    holdout, rule = report.numbers["holdout"], report.spec.comparison
+    holdout, rule, scan = report.numbers["holdout"], report.spec.comparison, report.result.scan
     return _template().render(
         model=report.spec.model,
         verdict=report.verdict.value.upper(),
@@ -62,17 +63,18 @@ def render(report: Report) -> str:
         rows=f"{holdout['rows']:,}",
         units=f"{holdout['units']:,}",
         unit=rule.cluster or report.spec.data.user_id,
-        period=f"{_day(holdout['from'])} to {_day(holdout['until'])}",
+        period=f"{day(holdout['from'])} to {day(holdout['until'])}",
         facts=_facts(report),
         pictures=_pictures(report),
-        table=_table(report),
-        slices=[
-            {"name": s.name, "harmed": s.harmed, "cells": [*_sizes(s.effect), number(s.adjusted_p)]} for s in report.scan.slices
-        ],
-        too_small=report.scan.too_small,
-        level=number(rule.alpha),
-        margin=number(rule.margin),
-        methods=_methods(report.effects),
+        table=tables.numbers_table(report.result, report.numbers),
+        more={
+            "Protected slices": tables.protected_table(scan),
+            "Gates": tables.gates_table(report.result.checks),
+            "Slices": tables.slices_table(scan),
+        },
+        too_small=scan.too_small,
+        notes=_notes(report),
+        trace=report.numbers.get("trace"),
         identity=report.identity,
     )
 
@@ -93,14 +95,14 @@ def _pictures(report: Report) -> list[dict[str, str]]:
 
 
 def _facts(report: Report) -> list[dict[str, str]]:
-    found, predicted = report.primary, report.numbers["predicted"]
+    found, predicted = report.result.primary, report.numbers["predicted"]
     if found is None or predicted["mean_difference"] is None:
         return []
-    scan = report.scan
+    scan = report.result.scan
     return [
-        {"name": f"gain in {metric_name(found.metric)}", "value": _signed(found.difference)},
+        {"name": f"gain in {metric_name(found.metric)}", "value": signed(found.difference)},
         {"name": "shift of the mean score", "value": _shift(report.spec, predicted)},
-        {"name": "decisions that flip", "value": _percent(predicted["flips_on"] + predicted["flips_off"])},
+        {"name": "decisions that flip", "value": percent(predicted["flips_on"] + predicted["flips_off"])},
         {"name": "slices harmed", "value": f"{len(scan.harmed)} of {len(scan.slices)}"},
     ]
 
@@ -109,75 +111,55 @@ def _shift(spec: ModelSpec, predicted: Mapping[str, Any]) -> str:
     """In percent of the champion's mean where scores are probabilities, otherwise in units of the score."""
     shift, before = predicted["mean_difference"], predicted["champion_mean_score"]
     if spec.task == "regression" or not before:
-        return _signed(shift)
+        return signed(shift)
     return f"{100 * shift / before:+.1f} %".replace("-", "−")
 
 
-def _table(report: Report) -> dict[str, Any]:
-    if report.primary is None:
-        metrics = report.numbers["candidate"]["metrics"]
-        rows = [{"name": metric_name(name), "cells": [_value(value)]} for name, value in metrics.items()]
-        return {"columns": ["candidate"], "rows": rows + _cost_rows(report, ("candidate",))}
-    rows = [
-        {
-            "name": metric_name(e.metric),
-            "cells": [_value(e.champion), _value(e.candidate), _signed(e.difference), f"{_signed(e.lower)}…{_signed(e.upper)}"],
-        }
-        for e in report.effects
-    ]
-    rows += [{"name": name, "cells": [*cells, "", ""]} for name, *cells in _pairs(report.numbers)]
-    return {"columns": ["champion", "candidate", "gain", "bounds"], "rows": rows + _cost_rows(report, ("champion", "candidate"))}
+def _notes(report: Report) -> list[str]:
+    return [_rule(report), *_methods(report.result.effects), _look(report.look), *_traps(report.numbers["holdout"])]
 
 
-def _pairs(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    predicted = numbers["predicted"]
-    rows = [
-        ("mean score", _value(predicted["champion_mean_score"]), _value(predicted["mean_score"])),
-        ("positive decisions", _percent(predicted["champion_decision_rate"]), _percent(predicted["decision_rate"])),
-        ("turned on / off", _percent(predicted["flips_on"]), _percent(predicted["flips_off"])),
-    ]
-    if "flips" in numbers:
-        flips = numbers["flips"]
-        rows.append(("newly wrong / right", _percent(flips["negative_flips"]), _percent(flips["positive_flips"])))
-    if "calibration" in numbers:
-        lines = numbers["calibration"]
-        rows.append(("calibration slope", _value(lines["champion"]["slope"]), _value(lines["candidate"]["slope"])))
-    return rows
+def _rule(report: Report) -> str:
+    margin = number(report.spec.comparison.margin)
+    return (
+        f"Gains are candidate − champion, turned so that higher is better. A gain counts as no worse when its lower bound is above "
+        f"−{margin}, as better when above 0, as harm in a slice when it stays below −{margin} after Holm's correction. Bounds are "
+        f"one-sided: the primary metric's at level {number(report.look.level)}, all others at {number(report.spec.comparison.alpha)}. "
+        "Times per row are measured in this process, without network."
+    )
 
 
-def _cost_rows(report: Report, who: tuple[str, ...]) -> list[dict[str, Any]]:
-    blank = [""] * (2 if len(who) == 2 else 0)
-    cost = [report.numbers[w]["cost"] for w in who]
-    return [
-        {"name": "one row, p50 / p95", "cells": [f"{c['p50_us']:.0f} / {c['p95_us']:.0f} µs" for c in cost] + blank},
-        {"name": "package", "cells": [f"{c['bytes'] / 1024:,.0f} KiB" for c in cost] + blank},
-    ]
-
-
-def _sizes(found: Effect) -> list[str]:
-    values = [_value(found.champion), _value(found.candidate)]
-    return [f"{found.rows:,}", f"{found.units:,}", *values, *(_signed(v) for v in (found.difference, found.lower, found.upper))]
-
-
-def _methods(effects: tuple[Effect, ...]) -> str:
+def _methods(effects: tuple[Effect, ...]) -> list[str]:
     if not effects:
-        return ""
-    by = [f"{metric_name(e.metric)} by {e.method}" for e in effects]
-    return f"Standard errors are clustered: {', '.join(by)} of sluicegate.stats."
+        return []
+    by = ", ".join(f"{metric_name(e.metric)} by {e.method}" for e in effects)
+    binned = max(e.binning_error for e in effects)
+    moved = (
+        f" Binning the scores while resampling moved no difference by more than {binned:.1g}, which is taken out."
+        if binned
+        else ""
+    )
+    return [f"Standard errors are clustered: {by} of sluicegate.stats.{moved}"]
 
 
-def _value(value: float) -> str:
-    return f"{value:.4g}".replace("-", "−") if abs(value) >= 1 else f"{value:.4f}".replace("-", "−")
+def _look(look: Look) -> str:
+    return (
+        f"This is comparison {look.number} with this champion. All {look.looks} of a year share a chance of {percent(look.budget)} to "
+        f"let an equal candidate pass; this one may spend {percent(look.level)}."
+    )
 
 
-def _signed(value: float) -> str:
-    text = f"{value:+.3g}" if abs(value) >= 1 else f"{value:+.4f}"
-    return text.replace("-", "−")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
-
-
-def _day(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")
+def _traps(holdout: Mapping[str, Any]) -> list[str]:
+    notes = [f"Mean label {holdout['mean_label_training']:.4g} in training, {holdout['mean_label']:.4g} in the holdout."]
+    if holdout["repeats_of_training_rows"]:
+        notes.append(
+            f"{holdout['repeats_of_training_rows']:,} holdout rows repeat user, inputs and label of a row the candidate learned from."
+        )
+    unknown = holdout["censored"]
+    if unknown is None:
+        return [*notes, "No request log covers the holdout, so it is not known how many requests have no label."]
+    return [
+        *notes,
+        f"Of {unknown['asked']:,} requests of that time {percent(unknown['share'])} have no label (late, or censored by a decision); "
+        f"{unknown['unlabelled_positive']:,} of these were decided positive.",
+    ]

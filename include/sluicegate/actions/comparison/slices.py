@@ -1,21 +1,19 @@
-"""Harm scan: is the candidate worse than the margin allows in some slice, though it is fine overall? Holm over all slices."""
+"""Slices: a search for harm over all of them, with Holm's correction, and the protected ones, each of which must be proven no worse."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.actions.comparison.effects import Effect, attempt
+from sluicegate.actions.comparison.effects import Asked, Effect, attempt
+from sluicegate.actions.comparison.groups import groups, rows_with
 from sluicegate.actions.comparison.paired import Paired
-from sluicegate.actions.holdout.chart import number
+from sluicegate.domain.comparison import Comparison
 from sluicegate.domain.spec import ModelSpec
 from sluicegate.stats import holm
 
-MOST_VALUES = 8
-"""Values of a field that get a slice of their own, by rows; the rest share one."""
 LEAST_ROWS, LEAST_UNITS = 100, 20
 """A slice smaller than this cannot be judged, and is counted as such."""
 
@@ -38,10 +36,34 @@ class Slice:
 
 
 @dataclass(frozen=True)
+class Guarded:
+    """A protected slice; without effect where it has too few rows, or one class only."""
+
+    field: str
+    value: str
+    rows: int
+    effect: Effect | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.field} = {self.value}"
+
+    @property
+    def harmed(self) -> bool:
+        """Worse, and not shown to be within the margin."""
+        found = self.effect
+        return found is not None and not found.non_inferior and found.p_harm <= found.alpha
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "effect": None if self.effect is None else self.effect.to_dict()}
+
+
+@dataclass(frozen=True)
 class Scan:
-    slices: tuple[Slice, ...]
-    too_small: tuple[str, ...]
+    slices: tuple[Slice, ...] = ()
+    too_small: tuple[str, ...] = ()
     """Names of slices that could not be judged."""
+    protected: tuple[Guarded, ...] = ()
 
     @property
     def harmed(self) -> tuple[Slice, ...]:
@@ -51,49 +73,34 @@ class Scan:
 def scan_slices(pairs: Paired, spec: ModelSpec) -> Scan:
     """Effects of the primary metric in every slice that the spec names."""
     rule = spec.comparison
+    found, small = _searched(pairs, rule)
+    adjusted = holm([e.p_worse for _, _, e in found]) if found else ()
+    slices = (Slice(f, v, e, float(p), bool(p <= rule.alpha)) for (f, v, e), p in zip(found, adjusted, strict=True))
+    return Scan(tuple(slices), small, tuple(_protected(pairs, rule)))
+
+
+def _searched(pairs: Paired, rule: Comparison) -> tuple[list[tuple[str, str, Effect]], tuple[str, ...]]:
     found: list[tuple[str, str, Effect]] = []
     small: list[str] = []
     for field in rule.slices:
-        for value, rows in _groups(pairs.holdout.columns[field]):
-            seen = _effect(pairs, rows, rule.primary, rule.margin, rule.alpha)
+        for value, rows in groups(pairs.holdout.columns[field]):
+            seen = _effect(pairs, rows, rule)
             if seen is None:
                 small.append(f"{field} = {value}")
             else:
                 found.append((field, value, seen))
-    if not found:
-        return Scan((), tuple(small))
-    adjusted = holm([e.p_worse for _, _, e in found])
-    slices = (Slice(f, v, e, float(p), bool(p <= rule.alpha)) for (f, v, e), p in zip(found, adjusted, strict=True))
-    return Scan(tuple(slices), tuple(small))
+    return found, tuple(small)
 
 
-def _effect(pairs: Paired, rows: NDArray[np.bool_], metric: str, margin: float, alpha: float) -> Effect | None:
-    clusters = pairs.clusters[rows]
-    if rows.sum() < LEAST_ROWS or np.unique(clusters).size < LEAST_UNITS:
+def _protected(pairs: Paired, rule: Comparison) -> Iterator[Guarded]:
+    """All must be no worse, so each is tested at the full level: more of them make a promotion harder, never easier (Berger 1982)."""
+    for field, value in rule.guarded:
+        rows = rows_with(pairs.holdout.columns[field], value)
+        yield Guarded(field, value, int(rows.sum()), _effect(pairs, rows, rule))
+
+
+def _effect(pairs: Paired, rows: NDArray[np.bool_], rule: Comparison) -> Effect | None:
+    chosen = pairs.scored.where(rows)
+    if len(chosen) < LEAST_ROWS or chosen.units < LEAST_UNITS:
         return None
-    return attempt(metric, pairs.y[rows], pairs.champion[rows], pairs.candidate[rows], clusters, margin=margin, alpha=alpha)
-
-
-def _groups(values: list[Any]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Names and masks of a field's slices: quarters of a number with many values, otherwise its commonest values."""
-    known = [v for v in values if v is not None]
-    if known and all(isinstance(v, int | float) for v in known) and len(set(known)) > MOST_VALUES:
-        yield from _quarters(np.asarray([np.nan if v is None else v for v in values], dtype=np.float64))
-        return
-    names = np.asarray(["(missing)" if v is None else str(v) for v in values], dtype=str)
-    kinds, counts = np.unique(names, return_counts=True)
-    own = kinds[np.argsort(-counts, kind="stable")[:MOST_VALUES]]
-    for kind in own:
-        yield str(kind), names == kind
-    if kinds.size > own.size:
-        yield f"({kinds.size - own.size} others)", ~np.isin(names, own)
-
-
-def _quarters(numbers: NDArray[np.float64]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
-    for place, (low, high) in enumerate(pairwise(edges)):
-        last = place == edges.size - 2
-        mask = (numbers >= low) & ((numbers <= high) if last else (numbers < high))
-        yield f"{number(low)} to {number(high)}", mask
-    if np.isnan(numbers).any():
-        yield "(missing)", np.isnan(numbers)
+    return attempt(chosen, Asked(rule.primary, rule.margin, rule.alpha, rule.quantile))

@@ -1,6 +1,8 @@
 """Pictures of scores against the truth, for one model or two: SVG text by name."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,9 @@ BOTH = ((CHAMPION, "champion"), (CANDIDATE, "candidate"))
 
 def classification(y: Vector, scores: Mapping[str, Vector]) -> dict[str, str]:
     """ROC, precision-recall and calibration; `scores` maps "champion" and/or "candidate" to scores."""
-    return {"roc": _roc(y, scores), "precision_recall": _precision_recall(y, scores), "calibration": _calibration(y, scores)}
+    falling = {who: _falling(y, values) for who, values in scores.items()}
+    base = float(y.mean())
+    return {"roc": _roc(falling), "precision_recall": _precision_recall(falling, base), "calibration": _calibration(falling)}
 
 
 def regression(y: Vector, scores: Mapping[str, Vector], times: Vector) -> dict[str, str]:
@@ -22,27 +26,43 @@ def regression(y: Vector, scores: Mapping[str, Vector], times: Vector) -> dict[s
     return {"within": _within(y, scores), "over_time": _over_time(y, scores, times), "calibration": _levels(y, scores)}
 
 
-def _colours(scores: Mapping[str, Vector]) -> list[tuple[str, str, Vector]]:
+Drawn = TypeVar("Drawn")
+
+
+@dataclass(frozen=True)
+class Falling:
+    """Rows from the highest score to the lowest: sorted once, drawn three times."""
+
+    y: Vector
+    scores: Vector
+
+
+def _falling(y: Vector, scores: Vector) -> Falling:
+    order = np.argsort(-scores, kind="stable")
+    return Falling(y[order], scores[order])
+
+
+def _colours(scores: Mapping[str, Drawn]) -> list[tuple[str, str, Drawn]]:
     return [(colour, who, scores[who]) for colour, who in BOTH if who in scores]
 
 
-def _roc(y: Vector, scores: Mapping[str, Vector]) -> str:
+def _roc(scores: Mapping[str, Falling]) -> str:
     chart = Chart((0, 1), (0, 1)).axes("false positive rate", "true positive rate").line([0, 1], [0, 1], FAINT, dash="4 4")
     entries = []
     for colour, who, values in _colours(scores):
-        positives, negatives = _cumulated(y, values)
+        positives, negatives = _cumulated(values)
         across, up = negatives / max(negatives[-1], 1), positives / max(positives[-1], 1)
         chart.line(*_thinned(across, up), colour)
         entries.append((colour, f"{who}, AUC {np.trapezoid(up, across):.4f}"))
     return chart.legend(entries, x=chart.across(0.5), y=chart.up(0.16)).svg("ROC of both models")
 
 
-def _precision_recall(y: Vector, scores: Mapping[str, Vector]) -> str:
+def _precision_recall(scores: Mapping[str, Falling], base: float) -> str:
     chart = Chart((0, 1), (0, 1)).axes("recall", "precision")
-    chart.rule(y=float(y.mean()), colour=FAINT, dash="4 4")
+    chart.rule(y=base, colour=FAINT, dash="4 4")
     entries = []
     for colour, who, values in _colours(scores):
-        positives, negatives = _cumulated(y, values)
+        positives, negatives = _cumulated(values)
         recall, precision = positives / max(positives[-1], 1), positives / np.maximum(positives + negatives, 1)
         steps = np.diff(recall, prepend=0)
         chart.line(*_thinned(recall[1:], precision[1:]), colour)
@@ -50,8 +70,8 @@ def _precision_recall(y: Vector, scores: Mapping[str, Vector]) -> str:
     return chart.legend(entries, x=chart.across(0.5), y=22).svg("Precision and recall of both models")
 
 
-def _calibration(y: Vector, scores: Mapping[str, Vector]) -> str:
-    points = [(colour, *_tenths(y, values)) for colour, _, values in _colours(scores)]
+def _calibration(scores: Mapping[str, Falling]) -> str:
+    points = [(colour, *_tenths(rows)) for colour, _, rows in _colours(scores)]
     top = min(1.0, 1.1 * max(max(mean.max(), truth.max()) for _, mean, truth in points))
     chart = Chart((0, top), (0, top)).axes("predicted probability, by tenths", "observed share").line([0, top], [0, top], FAINT)
     for colour, mean, truth in points:
@@ -84,7 +104,7 @@ def _over_time(y: Vector, scores: Mapping[str, Vector], times: Vector) -> str:
 
 
 def _levels(y: Vector, scores: Mapping[str, Vector]) -> str:
-    points = [(colour, *_tenths(y, values)) for colour, _, values in _colours(scores)]
+    points = [(colour, *_tenths(_falling(y, values))) for colour, _, values in _colours(scores)]
     low = min(min(mean.min(), truth.min()) for _, mean, truth in points)
     high = max(max(mean.max(), truth.max()) for _, mean, truth in points)
     chart = Chart((low, high), (low, high)).axes("predicted, by tenths", "observed mean").line([low, high], [low, high], FAINT)
@@ -93,17 +113,17 @@ def _levels(y: Vector, scores: Mapping[str, Vector]) -> str:
     return chart.svg("Predicted and observed by tenths")
 
 
-def _cumulated(y: Vector, scores: Vector) -> tuple[Vector, Vector]:
+def _cumulated(rows: Falling) -> tuple[Vector, Vector]:
     """Positives and negatives at or above each distinct score, from the highest; both begin with 0."""
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.flatnonzero(np.diff(scores[order])), y.size - 1)
-    positives = np.cumsum(y[order])[last]
+    last = np.append(np.flatnonzero(np.diff(rows.scores)), rows.y.size - 1)
+    positives = np.cumsum(rows.y)[last]
     return np.concatenate(([0.0], positives)), np.concatenate(([0.0], last + 1 - positives))
 
 
-def _tenths(y: Vector, scores: Vector) -> tuple[Vector, Vector]:
-    parts = [p for p in np.array_split(np.argsort(scores, kind="stable"), 10) if p.size]
-    return np.array([scores[p].mean() for p in parts]), np.array([y[p].mean() for p in parts])
+def _tenths(rows: Falling) -> tuple[Vector, Vector]:
+    """Mean score and mean label of ten parts of equal size, from the lowest scores."""
+    parts = [p for p in np.array_split(np.arange(rows.y.size)[::-1], 10) if p.size]
+    return np.array([rows.scores[p].mean() for p in parts]), np.array([rows.y[p].mean() for p in parts])
 
 
 def _thinned(x: Vector, y: Vector) -> tuple[Vector, Vector]:
