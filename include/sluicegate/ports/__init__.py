@@ -10,7 +10,7 @@ from sluicegate.ports.estimators import Estimators
 from sluicegate.ports.incidents import Incidents
 from sluicegate.ports.journal import Event, Journal, Lock
 from sluicegate.ports.landing import Arrival, Landing
-from sluicegate.ports.meter import Meter
+from sluicegate.ports.meter import LabelWindow, Meter
 from sluicegate.ports.orders import Orders, OrderStatus
 from sluicegate.ports.registry import Record, Registered, Registry
 from sluicegate.ports.results import Results
@@ -63,6 +63,7 @@ __all__ = [
     "Event",
     "Incidents",
     "Journal",
+    "LabelWindow",
     "Landing",
     "Lock",
     "Meter",

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from sluicegate.actions.release.begin import target
 from sluicegate.actions.release.read import rollout
+from sluicegate.domain.evidence import Reading
 from sluicegate.domain.rollout import ENDS, Kind, Rollout
 from sluicegate.domain.route import Route
 from sluicegate.errors import PausedError, RefusedError
-from sluicegate.ports import Ports
+from sluicegate.ports import LabelWindow, Ports
 
 
 def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author: str) -> Rollout:
@@ -20,7 +21,7 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
     route = stage_route(ports, state, index)
     if index == state.next_stage:
         now = ports.clock.now()
-        baseline = ports.meter.read(route, since=now)
+        baseline = read_evidence(ports, state, route, since=now)
         data = {
             "index": index,
             "kind": state.stages[index].kind,
@@ -32,6 +33,13 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
     if state.withdrawn_at is None:
         ports.router.apply(route)
     return rollout(ports, model, rollout_id)
+
+
+def read_evidence(ports: Ports, state: Rollout, route: Route, *, since: float) -> Reading:
+    """All counters now, pairs from `since` on. Outcomes count from the first stage on: labels come long after their own stage."""
+    gate = state.release.gates.labels
+    begun = state.records[0].entered_at if state.records else since
+    return ports.meter.read(route, since=since, labels=None if gate is None else LabelWindow(gate, begun))
 
 
 def stage_route(ports: Ports, state: Rollout, index: int) -> Route:

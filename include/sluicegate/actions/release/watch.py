@@ -8,7 +8,7 @@ from sluicegate.actions.release import withdraw
 from sluicegate.actions.release.evidence import Seen, blind, stage_entry, stage_seen
 from sluicegate.actions.release.people import may_leave_undecided, overdue
 from sluicegate.actions.release.read import STATE_KINDS, newer_candidate, rollout_upto
-from sluicegate.actions.release.stage import stage_route
+from sluicegate.actions.release.stage import read_evidence, stage_route
 from sluicegate.domain.compact import pack, unpack
 from sluicegate.domain.evidence import Reading
 from sluicegate.domain.notice import Notice
@@ -57,7 +57,8 @@ class Watch:
 
     def look(self) -> Look:
         """Read and judge once. A failing look has already cut the traffic when it returns."""
-        reading = self._ports.meter.read(self._route, since=self._state.records[self._index].entered_at)
+        since = self._state.records[self._index].entered_at
+        reading = read_evidence(self._ports, self._state, self._route, since=since)
         case = add(self._case, reading)
         verdict = judge(case)
         if verdict.verdict is Verdict.FAIL:

@@ -7,11 +7,15 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+import pyarrow as pa
+
+from sluicegate.adapters.local_meter.labels import Labels
 from sluicegate.adapters.local_meter.pairs import Pairs
 from sluicegate.adapters.local_meter.sources import EVIDENCE_TIMEOUT_S, Evidence, Source, evidence, gateway
-from sluicegate.domain.evidence import GatewayCounters, PairCounters, Reading
+from sluicegate.domain.evidence import GatewayCounters, LabelCounters, PairCounters, Reading
 from sluicegate.domain.route import Route, Target
 from sluicegate.errors import UnavailableError
+from sluicegate.ports.meter import LabelWindow
 from sluicegate.serving.counters import EVIDENCE_FILE
 from sluicegate.settings import Settings
 
@@ -26,9 +30,10 @@ class LocalMeter:
         self._settings = settings
         self._sources: dict[tuple[Any, ...], Source] = {}
         self._pairs: tuple[_Key, Pairs] | None = None
+        self._labels: tuple[tuple[str, str, str, LabelWindow], Labels] | None = None
         self._errors: tuple[object, int] = (None, 0)
 
-    def read(self, route: Route, *, since: float) -> Reading:
+    def read(self, route: Route, *, since: float, labels: LabelWindow | None = None) -> Reading:
         """All counters of the route's versions now; pairs of requests received after `since` (seconds since the epoch)."""
         missing: list[str] = []
         champion = self._ask(lambda: self._evidence("champion", route.model, route.champion))
@@ -45,8 +50,9 @@ class LocalMeter:
             candidate=new.answer if new else None,
             pairs=pairs,
             gateway=seen,
-            missing=tuple(missing),
             mirror=new.mirror if new else None,
+            labels=self._labelled(route, labels, taken_at, missing),
+            missing=tuple(missing),
         )
 
     @cached_property
@@ -103,6 +109,19 @@ class LocalMeter:
         pairs = Pairs(logs / route.champion.version, logs / candidate.version, since, told.score_range)
         self._pairs = ((*same, told.score_range), pairs)
         return pairs
+
+    def _labelled(self, route: Route, window: LabelWindow | None, now: float, missing: list[str]) -> LabelCounters | None:
+        if window is None or route.candidate is None:
+            return None
+        key = (route.model, route.champion.version, route.candidate.version, window)
+        if self._labels is None or self._labels[0] != key:
+            batches, logs = self._settings.data / route.model / "batches", self._settings.predictions / route.model
+            self._labels = (key, Labels(batches, logs, key[1], key[2], window))
+        try:
+            return self._labels[1].read(now)
+        except (OSError, pa.ArrowException) as e:
+            missing.append(f"labels: {e}")
+            return None
 
 
 def _got(answer: "Future[T]", name: str, missing: list[str]) -> T | None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 
@@ -101,16 +102,73 @@ def _first_time(path: Path) -> float:
 
 def _start(path: Path, since: float) -> int:
     """Offset of a line no later than the first one received at `since`: a rebuild must not parse an hour for a minute."""
-    low, high = 0, path.stat().st_size
     with path.open("rb") as handle:
-        while high - low > NEAR:
-            middle = (low + high) // 2
-            handle.seek(middle)
-            handle.readline()
-            at = handle.tell()
-            line = next(parsed(handle.readline()), None)
-            if line is None or at >= high or line.received_at >= since - DISORDER_S:
-                high = middle
-            else:
-                low = at
+        return _near(handle, since - DISORDER_S, 0, path.stat().st_size)
+
+
+def _near(handle: BinaryIO, moment: float, low: int, high: int) -> int:
+    """Offset of a line between `low` and `high` that is at most NEAR bytes before the first one received at `moment`."""
+    while high - low > NEAR:
+        middle = (low + high) // 2
+        handle.seek(middle)
+        handle.readline()
+        at = handle.tell()
+        line = next(parsed(handle.readline()), None)
+        if line is None or at >= high or line.received_at >= moment:
+            high = middle
+        else:
+            low = at
     return low
+
+
+class Matured:
+    """Answers to users in one version's log, received in a window whose end moves on: each byte is read once, none is parsed twice.
+
+    Parameters
+    ----------
+    since : start of the window, seconds since the epoch.
+    """
+
+    def __init__(self, folder: Path, since: float) -> None:
+        self._folder, self._since = folder, since
+        self._first_hour = time.strftime("%Y%m%dT%H", time.gmtime(since))
+        self._read: dict[Path, int] = {}
+        self._count = 0
+
+    def until(self, end: float) -> int:
+        """How many there are before `end`; an end that moves back changes nothing."""
+        last_hour = time.strftime("%Y%m%dT%H", time.gmtime(end))
+        for path in self._folder.glob("*.jsonl"):
+            if self._first_hour <= path.name[:11] <= last_hour:
+                low = self._read[path] if path in self._read else _offset(path, self._since, 0)
+                self._read[path] = high = _offset(path, end, low)
+                self._count += _answers(path, low, high)
+        return self._count
+
+
+def _offset(path: Path, moment: float, low: int) -> int:
+    """Where, from `low` on, the first line received at or after `moment` begins, or the end of the whole lines."""
+    high = path.stat().st_size
+    with path.open("rb") as handle:
+        low = _near(handle, moment, low, high)
+        handle.seek(low)
+        for text in handle:
+            line = next(parsed(text), None)
+            if not text.endswith(b"\n") or (line is not None and line.received_at >= moment):
+                break
+            low += len(text)
+    return low
+
+
+def _answers(path: Path, low: int, high: int) -> int:
+    """Answers to users among the lines between two offsets. No value inside a line can look like the role: its quotes are escaped."""
+    count = 0
+    with path.open("rb") as handle:
+        handle.seek(low)
+        while low < high:
+            content = handle.read(min(CHUNK, high - low))
+            if not content.endswith(b"\n"):
+                content += handle.readline()
+            count += content.count(b'"role":"answer"')
+            low += len(content)
+    return count
