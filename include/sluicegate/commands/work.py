@@ -1,8 +1,10 @@
 """What a supervisor or a worker starts: an order, the guard. (`serve` has a command line of its own.)"""
 
 import argparse
+import contextlib
 import json
 import logging
+import os
 import sys
 import traceback
 from pathlib import Path
@@ -12,6 +14,9 @@ from sluicegate.errors import SluicegateError
 
 if TYPE_CHECKING:
     from sluicegate.commands import Verbs
+
+FIRST = -10
+"""Niceness of the guard, where that is allowed: a lease ends in time also on a machine that is too busy for everything else."""
 
 
 def add_commands(verbs: "Verbs") -> None:
@@ -45,4 +50,6 @@ def _guard(_: argparse.Namespace) -> None:
     from sluicegate.actions.guard import run_guard
     from sluicegate.wiring import wire
 
+    with contextlib.suppress(PermissionError):
+        os.nice(FIRST)
     run_guard(wire())

@@ -31,6 +31,8 @@ CUT_PATIENCE_S = 0.3
 """How long a cut waits for another writer before it goes ahead."""
 FOLLOW_S = 1.0
 """Envoy follows a rename within some milliseconds; after this long it is told again, once."""
+GUARD_ASKS_S = 0.2
+"""How long an enforcement waits for Envoy to say what it has: a busy Envoy must not hold up the next look."""
 GUARD_WITHIN_S = 5.0
 """A guard looks five times a second; one that has not looked for this long is dead, hangs, or was never started."""
 HEARTBEAT = "guard"
@@ -54,6 +56,7 @@ class EnvoyRouter:
         self._folder = settings.gateway
         self._store = RouteStore(settings.gateway)
         self._admin = EnvoyAdmin(settings.gateway_admin_port)
+        self._soon = EnvoyAdmin(settings.gateway_admin_port, GUARD_ASKS_S)
         self._now = now
         self._guard_within = guard_within
 
@@ -171,7 +174,7 @@ class EnvoyRouter:
         wanted = route_document(self._routes())
         if not _same(self._folder / "routes.json", wanted):
             return False
-        return becomes_true(lambda: self._admin.routes_version() == wanted["version_info"], 0.0) is not False
+        return becomes_true(lambda: self._soon.routes_version() == wanted["version_info"], 0.0) is not False
 
     def _publish(self, *, again: bool = False) -> str:
         """Write every document that differs, in the order that never names a cluster before it is there; returns the version.
