@@ -9,7 +9,7 @@ Starts when *retrain* publishes a candidate, or by hand with a version. One roll
 - **open** takes the model's lock and writes down the plan; **deploy** starts its server and waits for deep health.
 - **mirror** copies requests to the candidate, which answers nobody; **weight_…** gives it that percentage of the users.
 - **gate** waits, without a worker, until the judge has seen enough: PASS goes on; harm cuts the traffic at once and then goes
-  to **revert**. No verdict in time is never a PASS.
+  to **revert**. No verdict in time is never a PASS. A person may pause it, approve it or take it back in *operate*.
 - **promote** makes the candidate champion; **revert** verifies the cut, stops the candidate and gives the lock back.
 - **outcome** tells how it ended: a reverted rollout is a run that did its work.
 - **retention** keeps the old champion warm; **retire** stops it.
@@ -24,7 +24,7 @@ from sluicegate_airflow.assets import candidates
 from sluicegate_airflow.discovery import about, valid_models
 from sluicegate_airflow.gates import GateSensor, patience
 from sluicegate_airflow.retention import RetentionSensor
-from sluicegate_airflow.rollout import BeginOperator, OpenOperator, OutcomeOperator, ReleaseOperator, RevertOperator
+from sluicegate_airflow.rollout import PERSISTENT, BeginOperator, OpenOperator, OutcomeOperator, ReleaseOperator, RevertOperator
 
 VERSION = Param(
     None, type=["null", "string"], pattern="^[0-9]+$", title="Version", description="Registered version to release, e.g. 3"
@@ -57,6 +57,7 @@ for spec in valid_models():
             task_id="promote",
             model=m,
             verb="promote",
+            retries=PERSISTENT,
             execution_timeout=SOON,
             trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
         )

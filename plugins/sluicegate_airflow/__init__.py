@@ -5,7 +5,8 @@ assets.py          the three assets that chain the Dags, and what watches the la
 errors.py          our errors → how a task ends and whether it is tried again
 orders.py          a unit of work as a task; inputs.py what goes into each
 ingest.py          land, quarantine, commit, publish
-rollout.py         open, deploy, enter, promote, revert, outcome, retire
+rollout.py         open, deploy, enter, promote, revert, outcome, retire; pauses.py the wait while a person holds it
+operate.py         a person pauses, approves, aborts, takes back
 gates.py           the deferrable gate between two stages
 retention.py       the deferrable wait before the old champion goes
 apply_settings.py  airflow_settings.yaml → a running Airflow

@@ -8,7 +8,7 @@ from typing import Any
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 from airflow.sdk.exceptions import AirflowFailException
 
-from sluicegate.errors import SluicegateError, UnavailableError
+from sluicegate.errors import PausedError, SluicegateError, UnavailableError
 
 POLICY = ExceptionRetryPolicy(
     rules=[RetryRule(exception="sluicegate.errors.UnavailableError", action=RetryAction.RETRY)], default=RetryAction.FAIL
@@ -26,10 +26,10 @@ RETRIES: dict[str, Any] = {
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """End the task with the sentence of our error instead of a stack trace, unless trying again may help."""
+    """End the task with the sentence of our error instead of a stack trace, unless trying again, or waiting, may help."""
     try:
         yield
-    except UnavailableError:
+    except (UnavailableError, PausedError):
         raise
     except SluicegateError as e:
         raise AirflowFailException(f"{type(e).__name__}: {e}") from None

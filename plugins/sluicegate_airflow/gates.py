@@ -21,6 +21,7 @@ from sluicegate_airflow.rollout import ROLLOUT, author, between
 
 if TYPE_CHECKING:
     from sluicegate.actions.release import Look
+    from sluicegate.domain.notice import Notice
 
 POOL = "gates"
 TELL_EVERY = 10.0
@@ -28,6 +29,12 @@ TELL_EVERY = 10.0
 PAUSE = 0.5
 """Seconds before somebody who did not answer is asked again."""
 HOLD_AT_MOST = timedelta(days=7)
+WAITS_FOR = {
+    "approval": " (waits for approval: run {model}_operate, or `python -m sluicegate approve {model}`)",
+    "paused": " (a person has paused it: run {model}_operate, or `python -m sluicegate resume {model}`)",
+    "deadline": " (the deadline is over: approve or abort it with {model}_operate or `python -m sluicegate`)",
+}
+"""What a held look waits for, by its `why`."""
 
 
 class GateSensor(BaseSensorOperator, SkipMixin):
@@ -72,6 +79,7 @@ class GateTrigger(BaseTrigger):
     def __init__(self, model: str, rollout_id: str, index: int, author: str) -> None:
         super().__init__()
         self.model, self.rollout_id, self.index, self.author = model, rollout_id, index, author
+        self._announcing: set[asyncio.Task[None]] = set()
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         facts = ("model", "rollout_id", "index", "author")
@@ -92,6 +100,8 @@ class GateTrigger(BaseTrigger):
         told = (0.0, "")
         while True:
             look: Look = await self._patiently(watch.look)
+            if look.notice is not None:
+                self._announcing.add(asyncio.create_task(asyncio.to_thread(self._announce, ports, look.notice)))
             if look.decided:
                 return _event(look)
             told = self._tell(look, told)
@@ -118,23 +128,35 @@ class GateTrigger(BaseTrigger):
         state = rollout(ports, self.model, self.rollout_id)
         record = state.records[self.index] if self.index < len(state.records) else None
         if record is not None and record.verdict is not None:
-            decision = {"PASS": "pass", "FAIL": "fail"}.get(record.verdict, "undecided")
+            decision = "pass" if record.passed else {"FAIL": "fail"}.get(record.verdict, "undecided")
             return {"decision": decision, "verdict": record.verdict, "reason": record.reason, "message": state.message}
         if not state.open or state.cut_at is not None:
             return {"decision": "lost", "verdict": None, "reason": state.reason, "message": "the rollout was ended elsewhere"}
         return None
 
     def _tell(self, look: "Look", told: tuple[float, str]) -> tuple[float, str]:
-        at, reason = told
-        if look.verdict.reason == reason and time.monotonic() - at < TELL_EVERY:
+        at, before = told
+        now = f"{look.verdict.reason} {look.decision} {look.why}"
+        if now == before and time.monotonic() - at < TELL_EVERY:
             return told
-        self.log.info("stage %d %s: %s", self.index, look.decision, look.verdict.message)
-        return time.monotonic(), look.verdict.reason
+        waits = WAITS_FOR.get(look.why, "").format(model=self.model)
+        self.log.info("stage %d %s: %s%s", self.index, look.decision, look.verdict.message, waits)
+        return time.monotonic(), now
+
+    def _announce(self, ports: Ports, notice: "Notice") -> None:
+        """Beside the looks, which wait for no receiver; the journal has it in any case."""
+        from sluicegate.actions.release.follow import announce
+
+        try:
+            announce(ports, notice)
+        except SluicegateError as e:
+            self.log.warning("'%s' was not told: %s", notice.key, e)
 
 
 def patience(release: Release, stage: StageSpec) -> timedelta:
     """How long a gate waits for a decision: well past the deadline at which the watch itself decides."""
-    return HOLD_AT_MOST if release.undecided == "hold" else timedelta(seconds=3 * stage.deadline_s + 600)
+    waits = release.undecided == "hold" or stage.approve
+    return HOLD_AT_MOST if waits else timedelta(seconds=3 * stage.deadline_s + 600)
 
 
 def _event(look: "Look") -> dict[str, Any]:

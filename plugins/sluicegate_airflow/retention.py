@@ -4,20 +4,27 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from airflow.sdk import BaseSensorOperator, Context
+from airflow.sdk import BaseSensorOperator, Context, SkipMixin
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from sluicegate.domain.rollout import Kind
+from sluicegate.domain.rollout import Rollout
+from sluicegate.ports import Ports
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.gates import POOL
 from sluicegate_airflow.rollout import ROLLOUT
 
+TAKEN_BACK = "the old champion was re-instated"
 
-class RetentionSensor(BaseSensorOperator):
-    """Keeps the old champion warm for `retention` seconds after the promotion, or until a newer candidate waits for its turn."""
+
+class RetentionSensor(BaseSensorOperator, SkipMixin):
+    """Keeps the old champion warm for `retention` seconds after the promotion, or until a newer candidate waits for its turn.
+
+    When it was re-instated meanwhile there is nothing to retire: the rest of the run is skipped.
+    """
 
     template_fields = ("rollout_id",)
+    inherits_from_skipmixin = True
     ui_color = "#d0e0e3"
 
     def __init__(self, *, model: str, retention: float, rollout_id: str = ROLLOUT, **kwargs: Any) -> None:
@@ -34,6 +41,8 @@ class RetentionSensor(BaseSensorOperator):
     def over(self, context: Context, event: str) -> None:
         """Called with the reason why the wait is over."""
         self.log.info("retention is over: %s", event)
+        if event == TAKEN_BACK:
+            self.skip(context["ti"], self.downstream_list)
 
 
 class RetentionTrigger(BaseTrigger):
@@ -51,7 +60,11 @@ class RetentionTrigger(BaseTrigger):
         ports = await asyncio.to_thread(wire)
         while True:
             left = self.until - ports.clock.now()
-            newer = await asyncio.to_thread(self._newer, ports)
+            state = await asyncio.to_thread(self._rollout, ports)
+            if state.reinstated or state.retired:
+                yield TriggerEvent(TAKEN_BACK if state.reinstated else "somebody has retired it already")
+                return
+            newer = await asyncio.to_thread(self._newer, ports, state)
             if newer is not None:
                 yield TriggerEvent(f"version {newer} waits to be released; its champion is kept warm from now on")
                 return
@@ -60,8 +73,12 @@ class RetentionTrigger(BaseTrigger):
                 return
             await asyncio.sleep(min(left, self.every))
 
-    def _newer(self, ports: Any) -> str | None:
-        """A version that was registered for release after this rollout was opened."""
-        opened = ports.journal.events(self.model, self.rollout_id, kinds=(Kind.OPENED,))[0]
-        later = ports.journal.events(self.model, after=opened.number, kinds=(Kind.REGISTERED,))
-        return next((str(e.data["version"]) for e in later if e.data.get("release")), None)
+    def _rollout(self, ports: Ports) -> Rollout:
+        from sluicegate.actions.release import rollout
+
+        return rollout(ports, self.model, self.rollout_id)
+
+    def _newer(self, ports: Ports, state: Rollout) -> str | None:
+        from sluicegate.actions.release import newer_candidate
+
+        return newer_candidate(ports, state)

@@ -6,10 +6,11 @@ from airflow.sdk import BaseOperator, Context, SkipMixin
 from airflow.sdk.exceptions import AirflowSkipException
 
 from sluicegate.domain.rollout import Kind, Outcome, Phase, Rollout
-from sluicegate.errors import InputError, LockedError, RefusedError
+from sluicegate.errors import InputError, LockedError, PausedError, RefusedError
 from sluicegate.ports import Ports
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
+from sluicegate_airflow.pauses import PauseTrigger
 
 PERSISTENT = 40
 """Times that the way back is tried while something outside does not answer: more than an hour."""
@@ -40,9 +41,17 @@ class ReleaseOperator(BaseOperator):
         from sluicegate.actions import release
 
         stage = () if self.index is None else (self.index,)
-        with told():
-            state = getattr(release, self.verb)(wire(), self.model, self.rollout_id, *stage, author=author(context))
+        try:
+            with told():
+                state = getattr(release, self.verb)(wire(), self.model, self.rollout_id, *stage, author=author(context))
+        except PausedError as e:
+            self.log.info("%s", e)
+            self.defer(trigger=PauseTrigger(self.model, self.rollout_id), method_name="again")
         return said(self, state)
+
+    def again(self, context: Context, event: str) -> dict[str, Any]:
+        """Called when the pause is over."""
+        return self.execute(context)
 
 
 class OpenOperator(BaseOperator):
@@ -167,7 +176,7 @@ def end_abandoned(ports: Ports, model: str, mine: str) -> bool:
 
     One run of the Dag is active at a time, so the holder's run is over. False when somebody else holds the lock.
     """
-    from sluicegate.actions.release import promote, revert, status
+    from sluicegate.actions.release import promote, reinstate, revert, status
 
     lock, left = ports.journal.holder(model), status(ports, model)
     if lock is not None and not ports.journal.events(model, lock.holder, kinds=(Kind.OPENED,)):
@@ -175,7 +184,9 @@ def end_abandoned(ports: Ports, model: str, mine: str) -> bool:
         return True
     if left is None or ports.journal.events(model, left.rollout_id, kinds=(Kind.OPENED,))[0].author != mine:
         return False
-    if left.outcome is Outcome.PROMOTED:
+    if left.reinstated:
+        reinstate(ports, model, left.rollout_id, author=mine, reason="abandoned")
+    elif left.outcome is Outcome.PROMOTED:
         promote(ports, model, left.rollout_id, author=mine)
     else:
         revert(ports, model, left.rollout_id, author=mine, reason="abandoned")

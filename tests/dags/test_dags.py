@@ -19,6 +19,7 @@ SPEC = {
     "release": {"stages": [{"mirror": 50}, {"weight": 5}, {"weight": 100}], "gates": {"error_rate": {}}},
     "schedule": {"cron": "15 * * * *", "arrival": True},
 }
+DAGS = {"toy_ingest", "toy_retrain", "toy_release", "toy_operate"}
 STAGES = ("mirror", "weight_005", "weight_100")
 
 
@@ -53,9 +54,9 @@ def edges(dag) -> set[tuple[str, str]]:
 
 
 class TestPolicies:
-    def test_a_model_has_three_dags_and_nothing_fails(self, bag) -> None:
+    def test_a_model_has_four_dags_and_nothing_fails(self, bag) -> None:
         assert bag.import_errors == {}
-        assert set(bag.dags) == {"toy_ingest", "toy_retrain", "toy_release"}
+        assert set(bag.dags) == DAGS
 
     @pytest.mark.parametrize("path", DAG_FILES, ids=lambda p: p.name)
     def test_a_dag_file_is_thin(self, path: Path) -> None:
@@ -76,10 +77,10 @@ class TestPolicies:
             assert not dag.catchup
             assert all(task.owner == "sluicegate" for task in dag.tasks)
 
-    def test_every_task_tries_again_only_what_may_help_gates_never_and_the_way_back_for_an_hour(self, bag) -> None:
+    def test_every_task_tries_again_only_what_may_help_gates_never_and_both_ends_for_an_hour(self, bag) -> None:
         for dag in bag.dags.values():
             for task in dag.tasks:
-                assert task.retries == {"gate": 0, "revert": 40}.get(task.task_id.split(".")[-1], 3), task.task_id
+                assert task.retries == {"gate": 0, "revert": 40, "promote": 40}.get(task.task_id.split(".")[-1], 3), task.task_id
                 assert task.retry_policy is not None
                 assert task.retry_exponential_backoff
 
@@ -146,6 +147,15 @@ class TestShapes:
     def test_only_the_last_gate_leads_to_promote(self, release) -> None:
         assert release.get_task("promote").upstream_task_ids == {"first_version", "weight_100.gate"}
 
+    def test_people_act_by_hand_only_and_must_say_what_and_why(self, bag) -> None:
+        dag = bag.dags["toy_operate"]
+        assert (dag.task_ids, type(dag.timetable).__name__) == (["act"], "NullTimetable")
+        assert dag.params.get_param("action").schema["enum"] == [
+            *["pause", "resume", "approve", "abort", "revert", "reinstate", "retire"],
+        ]
+        with pytest.raises(Exception, match="No value passed"):
+            dag.params.get_param("reason").resolve()
+
 
 class TestRefusedModels:
     def test_a_wrong_spec_is_an_import_error_with_file_key_value_and_remedy_and_other_models_load(
@@ -154,7 +164,7 @@ class TestRefusedModels:
         write_model(tmp_path / "toy")
         write_model(tmp_path / "broken", release=SPEC["release"] | {"retension": "1d"})
         bag = load(tmp_path, monkeypatch)
-        assert set(bag.dags) == {"toy_ingest", "toy_retrain", "toy_release"}
+        assert set(bag.dags) == DAGS
         ((file, error),) = bag.import_errors.items()
         assert Path(file).name == "refused_models.py"
         for part in ("broken/spec.yaml", "release.retension", "'1d'", "retention"):
@@ -195,7 +205,7 @@ def test_parsing_brings_no_heavy_library_into_airflow(tmp_path) -> None:
         import airflow.sdk, airflow.triggers.base, airflow.providers.standard.operators.empty
         before = set(sys.modules)
         sys.path[:0] = [sys.argv[1] + "/dags", sys.argv[1] + "/plugins"]
-        import ingest, retrain, release, refused_models
+        import ingest, retrain, release, operate, refused_models
         heavy = {"pandas", "pyarrow", "mlflow", "great_expectations", "scipy", "sklearn", "xgboost", "onnxruntime", "matplotlib"}
         print(sorted(heavy & (set(sys.modules) - before)))
     """

@@ -1,6 +1,7 @@
 """The gate: fires once when the stage is decided, says so again after a restart, and skips the rest when there is no PASS."""
 
 import asyncio
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from airflow.sdk import DAG
 from airflow.sdk.exceptions import DownstreamTasksSkipped, TaskDeferred
 
 from sluicegate.actions.release import deploy, enter_stage, open_rollout, promote, revert
+from sluicegate.domain.notice import Notice
 from sluicegate.domain.rollout import Kind
 from sluicegate.domain.spec import parse_spec
 from sluicegate.domain.verdict import StageVerdict, Verdict
@@ -58,16 +60,21 @@ class ScriptedWatch:
 
     look_every = 0.001
 
-    def __init__(self, *looks: str | Exception) -> None:
+    def __init__(self, *looks: str | Exception | Notice) -> None:
         self.left = list(looks)
 
     def look(self) -> SimpleNamespace:
-        now = self.left.pop(0)
+        now, notice = self.left.pop(0), None
+        if isinstance(now, Notice):
+            now, notice = "held", now
         if isinstance(now, Exception):
             raise now
         verdict = {"pass": Verdict.PASS, "fail": Verdict.FAIL}.get(now, Verdict.INCONCLUSIVE)
         said = StageVerdict(verdict, f"because_{now}", f"It is {now}.")
-        return SimpleNamespace(decided=now in ("pass", "fail", "undecided", "lost"), decision=now, verdict=said)
+        decided = now in ("pass", "fail", "undecided", "lost")
+        return SimpleNamespace(
+            decided=decided, decision=now, verdict=said, why="approval" if now == "held" else "", notice=notice
+        )
 
 
 def fired(rollout_id: str, watch: ScriptedWatch | None = None) -> dict:
@@ -90,6 +97,16 @@ class TestTrigger:
     @pytest.mark.parametrize("decision", ["fail", "undecided", "lost"])
     def test_any_other_decision_is_fired_as_it_is(self, mirroring, decision: str) -> None:
         assert fired(mirroring, ScriptedWatch(decision))["decision"] == decision
+
+    def test_what_people_must_hear_is_told_beside_the_looks(self, ports, mirroring) -> None:
+        asked = Notice("toy", mirroring, "approval_asked", 1.0, "test", "all_gates_pass")
+        assert fired(mirroring, ScriptedWatch(asked, *["waiting"] * 50, "pass"))["decision"] == "pass"
+        assert ports.incidents.told[-1] == asked
+
+    def test_a_receiver_that_does_not_answer_stops_no_gate(self, ports, mirroring) -> None:
+        ports.incidents.deaf = True
+        asked = Notice("toy", mirroring, "approval_asked", 1.0, "test", "all_gates_pass")
+        assert fired(mirroring, ScriptedWatch(asked, *["waiting"] * 50, "pass"))["decision"] == "pass"
 
     def test_an_outage_is_no_decision(self, mirroring) -> None:
         assert fired(mirroring, ScriptedWatch(UnavailableError("no journal"), "pass"))["decision"] == "pass"
@@ -121,6 +138,11 @@ class TestTrigger:
         data = {"index": 0, "verdict": verdict, "reason": "r", "message": "m", "gate": None}
         ports.journal.append("toy", mirroring, Kind.STAGE_DECIDED, data, author="test")
         assert fired(mirroring)["decision"] == decision
+
+    def test_a_stage_that_a_person_let_pass_goes_on(self, ports, mirroring) -> None:
+        data = {"index": 0, "verdict": "INCONCLUSIVE", "reason": "approved_undecided", "message": "m", "gate": None}
+        ports.journal.append("toy", mirroring, Kind.STAGE_DECIDED, data, author="test")
+        assert fired(mirroring)["decision"] == "pass"
 
     def test_a_rollout_that_was_ended_elsewhere_is_lost(self, ports, mirroring) -> None:
         revert(ports, "toy", mirroring, author="cli:eve", reason="by_hand")
@@ -158,6 +180,11 @@ class TestSensor:
             gate().execute(context())
         assert deferred.value.trigger.serialize()[1]["author"] == "airflow:toy_release"
         assert deferred.value.timeout.total_seconds() == 3 * 60 + 600
+
+    def test_a_stage_that_asks_a_person_is_given_days(self) -> None:
+        release = parse_spec(SPEC, "toy/spec.yaml").release
+        asking = release.stages[0].model_copy(update={"approve": True})
+        assert patience(release, asking) == timedelta(days=7)
 
     def test_a_pass_skips_nothing(self) -> None:
         gate().decided(context(), {"decision": "pass", "message": ""})

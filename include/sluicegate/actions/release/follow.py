@@ -50,6 +50,13 @@ def steps(state: Rollout) -> Mapping[str, Step]:
     }
 
 
+def announce(ports: Ports, notice: Notice) -> None:
+    """Tell people of what happened in the middle of a rollout, and record what they may have to explain later."""
+    if notice.what in ("withdrawn", "cut"):
+        ports.incidents.record(notice)
+    ports.incidents.tell(notice)
+
+
 def notice_of(ports: Ports, state: Rollout) -> Notice:
     """The end of a rollout as people hear of it, made from the journal alone: told again it is the same."""
     kind = Kind.REINSTATED if state.reinstated else Kind.PROMOTED if state.outcome is Outcome.PROMOTED else Kind.REVERTED

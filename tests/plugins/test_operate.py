@@ -1,0 +1,183 @@
+"""People act from the UI: the verb they chose, in their own name, and what the waiting tasks make of it."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskDeferred
+
+from sluicegate.actions.release import (
+    champion_version,
+    deploy,
+    enter_stage,
+    open_rollout,
+    pause,
+    promote,
+    reinstate,
+    resume,
+    rollout,
+)
+from sluicegate.domain.spec import parse_spec
+from sluicegate.errors import UnavailableError
+from sluicegate.testing.ports import FakePorts
+from sluicegate_airflow import operate, pauses, retention
+from sluicegate_airflow import rollout as shell
+from sluicegate_airflow.operate import OperateOperator
+from sluicegate_airflow.pauses import PauseTrigger
+from sluicegate_airflow.retention import TAKEN_BACK, RetentionSensor, RetentionTrigger
+from sluicegate_airflow.rollout import ReleaseOperator, end_abandoned
+
+SPEC = {
+    "model": "toy",
+    "data": {"user_id": "user", "inputs": {"x": {"type": "number"}}, "label": {"field": "y", "above": 0}},
+    "training": {"holdout": {"length": "7d"}},
+    "release": {"stages": [{"mirror": 50}, {"weight": 100}], "gates": {"error_rate": {}}},
+}
+PREDICTED = {"rows": 100, "mean_score": 0.3, "decision_rate": 0.2, "histogram": [0.05] * 20}
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
+    """A world in which version 1 is champion and version 2 is deployed."""
+    ports = FakePorts(parse_spec(SPEC, "toy/spec.yaml"))
+    for version in ("1", "2"):
+        ports.register(version, predicted=PREDICTED)
+        opened = open_rollout(ports, "toy", version, author="airflow:toy_release", run_id=version).rollout_id
+        deploy(ports, "toy", opened, author="test")
+        if version == "1":
+            promote(ports, "toy", opened, author="test")
+    for module in (shell, operate, pauses, retention):
+        monkeypatch.setattr(module, "wire", lambda: ports)
+    return ports
+
+
+@pytest.fixture
+def mine(world: FakePorts) -> str:
+    """The rollout of version 2."""
+    return world.journal.events("toy", kinds=("OPENED",))[-1].rollout
+
+
+def context(action: str = "pause", reason: str = "a look at the numbers", user: str | None = "anna") -> dict:
+    dag_run = SimpleNamespace(triggering_user_name=user)
+    params = {"action": action, "reason": reason}
+    ti = SimpleNamespace(map_index=-1, xcom_push=lambda **_: None)
+    return {
+        "dag": SimpleNamespace(dag_id="toy_operate"),
+        "dag_run": dag_run,
+        "params": params,
+        "ti": ti,
+    }
+
+
+def act(action: str, **more: str | None) -> dict:
+    return OperateOperator(task_id="act", model="toy").execute(context(action, **more))
+
+
+def promoted(world: FakePorts, mine: str) -> None:
+    """What the stages leave when every one has passed."""
+    for index in range(2):
+        enter_stage(world, "toy", mine, index, author="test")
+        data = {"index": index, "verdict": "PASS", "reason": "all_gates_pass", "message": ""}
+        world.journal.append("toy", mine, "STAGE_DECIDED", data, author="test")
+    promote(world, "toy", mine, author="test")
+
+
+class TestOperate:
+    def test_the_journal_names_the_user_who_triggered_the_run_and_the_reason(self, world, mine) -> None:
+        act("pause")
+        event = world.journal.events("toy", mine, kinds=("PAUSED",))[-1]
+        assert (event.author, event.reason) == ("airflow-user:anna", "a look at the numbers")
+
+    def test_a_run_that_no_person_triggered_is_the_dags(self, world, mine) -> None:
+        act("pause", user=None)
+        assert world.journal.events("toy", mine, kinds=("PAUSED",))[-1].author == "airflow:toy_operate"
+
+    def test_every_choice_calls_its_verb(self, world, mine) -> None:
+        act("pause")
+        act("resume")
+        promoted(world, mine)
+        assert act("revert")["phase"] == "ended"
+        assert champion_version(world, "toy") == "1"
+
+    @pytest.mark.parametrize("action", ["resume", "approve", "reinstate", "retire"])
+    def test_what_makes_no_sense_now_fails_at_once_with_a_sentence(self, world, mine, action: str) -> None:
+        with pytest.raises(AirflowFailException, match="RefusedError: rollout"):
+            act(action)
+
+    def test_a_model_that_was_never_released_has_nothing_to_act_on(self, monkeypatch) -> None:
+        empty = FakePorts(parse_spec(SPEC, "toy/spec.yaml"))
+        monkeypatch.setattr(operate, "wire", lambda: empty)
+        with pytest.raises(AirflowFailException, match="no rollout yet"):
+            act("abort")
+
+
+class TestPauseBetweenStages:
+    def test_a_stage_is_not_entered_but_waited_for_without_a_worker(self, world, mine) -> None:
+        pause(world, "toy", mine, author="anna", reason="lunch")
+        enter = ReleaseOperator(task_id="enter", model="toy", verb="enter_stage", index=0, rollout_id=mine)
+        run = {"dag": SimpleNamespace(dag_id="toy_release")}
+        with pytest.raises(TaskDeferred) as deferred:
+            enter.execute(run)
+        assert deferred.value.trigger.serialize()[1] == {"model": "toy", "rollout_id": mine, "every": 1.0}
+        resume(world, "toy", mine, author="anna", reason="back")
+        assert enter.again(run, "resumed")["phase"] == "stage"
+
+    def test_the_wait_is_over_when_somebody_resumes(self, world, mine) -> None:
+        pause(world, "toy", mine, author="anna", reason="lunch")
+        answers = [UnavailableError("no journal"), None, None]
+        ask = PauseTrigger._held
+
+        def held(trigger: PauseTrigger, ports: FakePorts) -> bool:
+            if answers:
+                answers.pop()
+                return ask(trigger, ports)
+            resume(ports, "toy", mine, author="anna", reason="back")
+            return ask(trigger, ports)
+
+        async def fired() -> list[str]:
+            trigger = PauseTrigger("toy", mine, every=0)
+            trigger._held = lambda ports: held(trigger, ports)
+            return [event.payload async for event in trigger.run()]
+
+        assert asyncio.run(fired()) == ["resumed"]
+
+    def test_an_outage_of_the_journal_ends_no_wait(self, world, mine, monkeypatch) -> None:
+        def gone(*_: object, **__: object) -> None:
+            raise UnavailableError("the journal does not answer")
+
+        monkeypatch.setattr(world.journal, "events", gone)
+        assert PauseTrigger("toy", mine)._held(world)
+
+
+class TestReinstated:
+    def test_the_wait_for_the_retirement_ends_and_nothing_is_retired(self, world, mine) -> None:
+        promoted(world, mine)
+        reinstate(world, "toy", mine, author="anna", reason="worse")
+
+        async def first() -> str:
+            async for event in RetentionTrigger("toy", mine, world.clock.now() + 1e6, every=0).run():
+                return event.payload
+            return ""
+
+        assert asyncio.run(first()) == TAKEN_BACK
+        with DAG("toy_release", schedule=None):
+            wait = RetentionSensor(task_id="retention", model="toy", retention=1, rollout_id=mine)
+            wait >> ReleaseOperator(task_id="retire", model="toy", verb="retire", rollout_id=mine)
+        with pytest.raises(DownstreamTasksSkipped) as skipped:
+            wait.over(context(), TAKEN_BACK)
+        assert list(skipped.value.tasks) == ["retire"]
+
+    def test_a_reinstatement_that_was_killed_is_finished_by_the_next_run(self, world, mine, monkeypatch) -> None:
+        promoted(world, mine)
+        with monkeypatch.context() as killed:
+            killed.setattr(world.router, "apply", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                reinstate(world, "toy", mine, author="anna", reason="worse")
+        assert end_abandoned(world, "toy", "airflow:toy_release")
+        assert (world.router.read("toy").champion.version, world.journal.holder("toy")) == ("1", None)
+        assert rollout(world, "toy", mine).reinstated
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
