@@ -182,7 +182,8 @@ def open_watch(ports: Ports, model: str, rollout_id: str, index: int, *, author:
     weight is gone and neither guard nor watcher took it: then a judge cut it, and died before it could say so.
     """
     known = state, _ = rollout_upto(ports, model, rollout_id)
-    if not state.open or state.cut_at is not None or index != state.next_stage - 1 or state.records[index].verdict is not None:
+    present = 0 <= index == state.next_stage - 1 and state.records[index].verdict is None
+    if not present or not state.open or state.cut_at is not None:
         raise RefusedError(f"stage {index} of rollout '{rollout_id}' is not open: nothing to watch")
     route = stage_route(ports, state, index)
     seen = stage_seen(ports, state, index)
