@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy import select, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DatabaseError, InterfaceError, OperationalError
 
 from sluicegate.adapters.sql_journal.database import Database
 from sluicegate.adapters.sql_journal.schema import EVENTS, HEAD, LOCKS
 from sluicegate.domain.chain import Head, LockRow, Row
-from sluicegate.errors import DamagedError, UnavailableError
+from sluicegate.errors import InputError
 from sluicegate.ports.archive import Book
 
 AT_ONCE = 500
@@ -26,15 +26,13 @@ class SqlArchive:
     @contextmanager
     def read(self) -> Iterator[Book]:
         """One snapshot: what is appended meanwhile is not in it."""
+        file = self._database.engine.url.database
+        if self._database.engine.dialect.name == "sqlite" and file is not None and not Path(file).exists():
+            raise InputError(f"there is no journal at {file}: set SLUICEGATE_HOME or SLUICEGATE_JOURNAL_URL to where it is")
         with self._database.snapshot() as db:
-            try:
-                head = db.execute(select(HEAD.c.number, HEAD.c.digest)).first()
-                locks = tuple(LockRow(*row) for row in db.execute(select(LOCKS).order_by(LOCKS.c.model)))
-                yield Book(_rows(db), None if head is None else Head(*head), locks, _damage(db))
-            except (OperationalError, InterfaceError) as e:
-                raise UnavailableError(f"the journal at {self._database.name} does not answer: {e.orig}") from e
-            except DatabaseError as e:
-                raise DamagedError(f"the journal at {self._database.name} cannot be read to its end: {e.orig}") from e
+            head = db.execute(select(HEAD.c.number, HEAD.c.digest)).first()
+            locks = tuple(LockRow(*row) for row in db.execute(select(LOCKS).order_by(LOCKS.c.model)))
+            yield Book(_rows(db), None if head is None else Head(*head), locks, _damage(db))
 
 
 def _rows(db: Connection) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceEr
 from sqlalchemy.pool import NullPool
 
 from sluicegate.adapters.sql_journal.schema import VERSION
-from sluicegate.errors import DamagedError, InputError, RefusedError, UnavailableError
+from sluicegate.errors import DamagedError, InputError, RefusedError, SluicegateError, UnavailableError
 
 PATIENCE = 15.0
 """Seconds for which a database server that restarts is waited for."""
@@ -51,13 +51,16 @@ class Database:
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
         """A connection that sees one instant of the database, damaged text included (as lone surrogates)."""
-        self._prepare()
-        with self.engine.connect().execution_options(**_snapshot(self.engine)) as db, db.begin():
-            db.detach()  # it never goes back into the pool
-            raw: Any = db.connection.dbapi_connection
-            if db.dialect.name == "sqlite":
-                raw.text_factory = lambda content: content.decode(errors="surrogateescape")
-            yield db
+        try:
+            self._prepare()
+            with self.engine.connect().execution_options(**_snapshot(self.engine)) as db, db.begin():
+                db.detach()  # it never goes back into the pool
+                raw: Any = db.connection.dbapi_connection
+                if db.dialect.name == "sqlite":
+                    raw.text_factory = lambda content: content.decode(errors="surrogateescape")
+                yield db
+        except DatabaseError as e:
+            raise self._told(e) from e
 
     def _prepare(self) -> None:
         if self._process != os.getpid():  # a fork: the connections are the parent's
@@ -82,13 +85,16 @@ class Database:
         while True:
             try:
                 return attempt()
-            except (OperationalError, InterfaceError) as e:
+            except (DatabaseError, InterfaceError) as e:
                 if not _passes(e) or time.monotonic() > until:
-                    raise UnavailableError(f"the journal at {self.name} does not answer: {_first_line(e)}") from e
-            except DatabaseError as e:
-                message = f"the journal at {self.name} is damaged: {_first_line(e)}: see `python -m sluicegate journal verify`"
-                raise DamagedError(message) from e
+                    raise self._told(e) from e
             time.sleep(PAUSE)
+
+    def _told(self, error: DBAPIError) -> SluicegateError:
+        said = str(error.orig).strip().partition("\n")[0]
+        if isinstance(error, OperationalError | InterfaceError):
+            return UnavailableError(f"the journal at {self.name} does not answer: {said}")
+        return DamagedError(f"the journal at {self.name} is damaged: {said}: see `python -m sluicegate journal verify`")
 
 
 def upgrade(engine: Engine) -> None:
@@ -109,10 +115,14 @@ def upgrade(engine: Engine) -> None:
 def _migrate(db: Connection) -> None:
     from alembic import command  # on demand: most starts find the schema as it should be
     from alembic.config import Config
+    from alembic.util import CommandError
 
     config = Config(attributes={"connection": db})
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except CommandError as e:
+        raise DamagedError(f"the journal's schema has a version that never was: {e}: restore it from a backup") from e
 
 
 def _version(db: Connection) -> str | None:
@@ -170,7 +180,3 @@ def _passes(error: DBAPIError) -> bool:
         return False
     state = getattr(error.orig, "sqlstate", None)
     return error.connection_invalidated or state is None or str(state).startswith(("08", "57P"))
-
-
-def _first_line(error: DBAPIError) -> str:
-    return str(error.orig).strip().partition("\n")[0]
