@@ -153,9 +153,12 @@ class SyntheticMeter:
         known = self._asked_at(self._at - self.label_delay).since(begun)
         due = self._asked_at(self._at - window.gate.within).since(begun)
         losses = (self.champion.loss, self.candidate.loss, self.candidate.loss - self.champion.loss)
-        rows: Any = [row for amount, loss in zip(astuple(known), losses, strict=True) for row in _losses(amount, loss)]
+        names = (("champion", "champion_loss"), ("candidate", "candidate_loss"), ("pairs", "difference"))
+        rows: dict[str, Any] = {}
+        for (count, total), amount, loss in zip(names, astuple(known), losses, strict=True):
+            rows |= dict(zip((count, f"{total}_sum", f"{total}_square_sum"), _losses(amount, loss), strict=True))
         newest = self._at if known.champion + known.candidate > 0 else None
-        return LabelCounters(self._begun, *rows, max(0, int(due.champion + due.candidate)), newest)
+        return LabelCounters(self._begun, **rows, due=max(0, int(due.champion + due.candidate)), newest=newest)
 
     def _asked_at(self, moment: float) -> _Asked:
         place = bisect_right(self._history, moment, key=lambda entry: entry[0])
