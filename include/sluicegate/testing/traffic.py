@@ -53,14 +53,25 @@ class Load:
     ----------
     rate
         Requests a second, all connections together.
+    body
+        What every request says; its user stands in a header.
     """
 
-    def __init__(self, port: int, model: str, users: Sequence[str], *, rate: float = 200.0, connections: int = 8) -> None:
+    def __init__(
+        self,
+        port: int,
+        model: str,
+        users: Sequence[str],
+        *,
+        rate: float = 200.0,
+        connections: int = 8,
+        body: bytes = b'{"distance": 1400}',
+    ) -> None:
         self.answers: list[Answer] = []
         self._connections = [_Connection(port, model) for _ in range(connections)]
         self._users = cycle(users)
         self._ticks = count()
-        self._gap = 1.0 / rate
+        self._gap, self._body = 1.0 / rate, body
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
@@ -86,7 +97,7 @@ class Load:
             while not self._stop.is_set():
                 due = self._started + next(self._ticks) * self._gap
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                self.answers.append(await connection.ask(next(self._users), b'{"distance": 1400}'))
+                self.answers.append(await connection.ask(next(self._users), self._body))
 
 
 async def _ask_all(port: int, model: str, users: Iterator[str], connections: int, body: bytes) -> list[Answer]:
