@@ -6,9 +6,8 @@ from typing import Any
 from sluicegate.domain.evidence import SEGMENT_BUCKETS
 
 MOST_VALUES = 32
-"""Values of a field that are counted apart: those that came first. Whatever comes after is counted together, under OTHER."""
-OTHER = "(other)"
-"""Holds other values on every server, so it cannot be compared between two of them."""
+"""Values of a field that are counted, those that came first. What comes after is in no segment: a rest would hold other values on
+every server and could not be compared between two of them."""
 MISSING = "(missing)"
 
 
@@ -30,16 +29,10 @@ class Segments:
         place = bucket % SEGMENT_BUCKETS
         for name, known in self._fields:
             value = row.get(name)
-            segment = known.get(value)
-            if segment is None:
-                segment = self._new(known, value)
-            segment.add(place, latency, error, decision)
-
-    def _new(self, known: "dict[Any, _Segment]", value: Any) -> "_Segment":
-        key = value if len(known) < MOST_VALUES else OTHER
-        if key not in known:
-            known[key] = _Segment(self._bounds)
-        return known[key]
+            if value not in known and len(known) < MOST_VALUES:
+                known[value] = _Segment(self._bounds)
+            if value in known:
+                known[value].add(place, latency, error, decision)
 
     def to_dict(self) -> dict[str, Any]:
         """By "field=value", the fields of `domain.evidence.Segment`."""

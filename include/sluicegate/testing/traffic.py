@@ -69,7 +69,7 @@ class Load:
     ) -> None:
         self.answers: list[Answer] = []
         self._connections = [_Connection(port, model) for _ in range(connections)]
-        self._users = cycle(users)
+        self._users, self._bodies = cycle(users), cycle(bodies)
         self._ticks = count()
         self._gap, self._body = 1.0 / rate, body
         self._stop = threading.Event()
