@@ -54,7 +54,7 @@ class Load:
     rate
         Requests a second, all connections together.
     body
-        What every request says; its user stands in a header.
+        What every request says, or what one after the other says, again and again; its user stands in a header.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class Load:
         *,
         rate: float = 200.0,
         connections: int = 8,
-        body: bytes = b'{"distance": 1400}',
+        body: bytes | Sequence[bytes] = b'{"distance": 1400}',
     ) -> None:
         self.answers: list[Answer] = []
         self._connections = [_Connection(port, model) for _ in range(connections)]
-        self._users, self._bodies = cycle(users), cycle(bodies)
+        self._users, self._bodies = cycle(users), cycle([body] if isinstance(body, bytes) else body)
         self._ticks = count()
-        self._gap, self._body = 1.0 / rate, body
+        self._gap = 1.0 / rate
         self._stop = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
@@ -97,7 +97,7 @@ class Load:
             while not self._stop.is_set():
                 due = self._started + next(self._ticks) * self._gap
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
-                self.answers.append(await connection.ask(next(self._users), self._body))
+                self.answers.append(await connection.ask(next(self._users), next(self._bodies)))
 
 
 async def _ask_all(port: int, model: str, users: Iterator[str], connections: int, body: bytes) -> list[Answer]:
