@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO_HOME := $(CURDIR)/var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo unit test up down status lint format bench lock
+.PHONY: help install demo unit test up down status lint format bench lock faults
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -51,6 +51,9 @@ lint: install ## ruff, mypy (strict), import contracts
 format: install ## let ruff rewrite
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
+
+faults: install ## kill at random on a live stack and check the invariants: make faults ARGS="--rounds 20 --seed 1" (--help)
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: install ## all benchmarks, a table each
 	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done

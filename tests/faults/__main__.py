@@ -29,7 +29,7 @@ def main() -> int:
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:7.1f} {text}", flush=True)
 
-    with world(settings_in(home, args.port), args.lanes, say) as here:
+    with world(settings_in(home), args.lanes, say) as here:
         _rounds(here, args)
         say("no new releases; waiting for the last ends")
         here.quiet()
@@ -64,7 +64,6 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--at", metavar="STEP|SECONDS", help="always at this step, or so long after the deployment")
     parser.add_argument("--pace", type=float, default=10.0, help="least seconds from one round to the next")
-    parser.add_argument("--port", type=int, default=27_000, help="first of 45 free ports")
     parser.add_argument("--home", type=Path, help="folder of the installation and of the records; a fresh one by default")
     args = parser.parse_args()
     print(f"seed {args.seed}, {args.rounds} rounds, {args.lanes} lanes")

@@ -4,8 +4,9 @@
 PASS of every stage · 5 no row is lost · 6 one version a training · 7 no request fails because of a release · 8 every rollout ends
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,6 +21,8 @@ LAG_S = 0.4
 ENDS_WITHIN_S = 60.0
 """Beyond the lease, from the last restart to the end of a rollout."""
 ENDS = ("PROMOTED", "REVERTED")
+OF_THE_LIVING = ("DEPLOYED", "STAGE_ENTERED", "RESUMED", "EVIDENCE", "STAGE_DECIDED", *ENDS)
+"""What a rollout that has ended must not write any more."""
 EVERYTHING = ("gateway", "supervisor")
 """Targets without which nobody is answered."""
 
@@ -34,6 +37,25 @@ class Violation:
     what: str
 
 
+class Spans:
+    """Stretches of time, and whether a request falls into one of them, also when there are a million requests."""
+
+    def __init__(self, spans: Iterable[tuple[float, float]]) -> None:
+        self._begins: list[float] = []
+        self._ends: list[float] = []
+        for begin, end in sorted(spans):
+            if self._ends and begin <= self._ends[-1]:
+                self._ends[-1] = max(self._ends[-1], end)
+            else:
+                self._begins.append(begin)
+                self._ends.append(end)
+
+    def meet(self, request: Request) -> bool:
+        """Whether some instant between its sending and its answer is in a stretch."""
+        place = bisect_right(self._begins, request.done) - 1
+        return place >= 0 and request.sent <= self._ends[place]
+
+
 def violations(records: Records) -> list[Violation]:
     """All of them, by invariant."""
     return [violation for check in CHECKS for violation in check(records)]
@@ -41,21 +63,22 @@ def violations(records: Records) -> list[Violation]:
 
 def exposure_without_lease(records: Records) -> Iterator[Violation]:
     """1: the candidate answers only while a lease lives; GRACE_S later at most it has no user left."""
-    alive = {lane: list(_leases(records, lane)) for lane in {held.lane for held in records.held}}
+    alive = {lane: Spans(_leases(records, lane)) for lane in {held.lane for held in records.held}}
     for request in records.requests:
-        if request.arm == "candidate" and not any(_meet(request, since, until) for since, until in alive.get(request.lane, [])):
+        if request.arm == "candidate" and not alive.get(request.lane, Spans(())).meet(request):
             yield Violation(1, request.lane, request.sent, f"request {request.id} was answered by the candidate without a lease")
 
 
 def splits(records: Records) -> Iterator[Violation]:
     """2: what the gateway has sums to 100, is the weight of an entered stage, and goes nowhere but up or to 0."""
     top: Counter[str] = Counter()
+    entered = [e for e in records.journal if e.kind == "STAGE_ENTERED"]
     for seen in sorted(records.shown, key=lambda s: s.at):
         if seen.total != PARTS:
             yield Violation(2, seen.lane, seen.at, f"the split sums to {seen.total / PARTS:.2%}")
         if not seen.weight:
             continue
-        if not any(_entered(entry, seen) for entry in records.journal):
+        if not any(_allows(entry, seen) for entry in entered):
             yield Violation(
                 2, seen.lane, seen.at, f"weight {seen.weight} of rollout {seen.salt} belongs to no stage that was entered"
             )
@@ -187,9 +210,9 @@ def _lease_end(lease: Held, following: Held | None) -> float:
     return end + GRACE_S
 
 
-def _entered(entry: Entry, seen: Shown) -> bool:
-    mine = entry.kind == "STAGE_ENTERED" and entry.rollout == seen.salt and entry.lane == seen.lane
-    return mine and int(entry.data["weight"]) == seen.weight and entry.at <= seen.at + LAG_S
+def _allows(entered: Entry, seen: Shown) -> bool:
+    mine = (entered.lane, entered.rollout) == (seen.lane, seen.salt)
+    return mine and int(entered.data["weight"]) == seen.weight and entered.at <= seen.at + LAG_S
 
 
 def _one_rollout_of(lane: str, entries: list[Entry]) -> Iterator[Violation]:
@@ -201,7 +224,7 @@ def _one_rollout_of(lane: str, entries: list[Entry]) -> Iterator[Violation]:
             if int(entry.data["token"]) <= token:
                 yield Violation(3, lane, entry.at, f"rollout {entry.rollout} got token {entry.data['token']} after {token}")
             holder, token = entry.rollout, int(entry.data["token"])
-        elif entry.rollout in over and entry.kind not in ("RETIRED", "TROUBLE"):
+        elif entry.rollout in over and entry.kind in OF_THE_LIVING:
             yield Violation(3, lane, entry.at, f"rollout {entry.rollout} had ended and wrote {entry.kind}")
         elif entry.kind in ENDS:
             over.add(entry.rollout)

@@ -1,6 +1,8 @@
 """Small models that are released one after the other: real packages in the real registry, without the hours of a real training."""
 
+import contextlib
 import json
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,8 +96,19 @@ def lanes(ports: Wiring, folder: Path, how_many: int) -> list[Lane]:
     return found
 
 
-def settings_in(home: Path, first_port: int) -> Settings:
-    """An installation of its own: home, models, ports."""
+def settings_in(home: Path) -> Settings:
+    """An installation of its own: home, models, and ports that nobody has."""
+    first_port = _free_block()
     names = ("AIRFLOW", "MLFLOW", "GATEWAY", "GATEWAY_ADMIN", "SERVER")
     ports = {f"SLUICEGATE_{name}_PORT": str(first_port + place) for place, name in enumerate(names)}
     return Settings.from_environment({"SLUICEGATE_HOME": str(home), "SLUICEGATE_MODELS": str(home / "models"), **ports})
+
+
+def _free_block() -> int:
+    """First of 50 ports below those that the system gives out by itself; none of the first ten is taken."""
+    for first in range(26_000, 32_000, 50):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+            for port in range(first, first + 10):
+                probes.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise OSError("no block of ten free ports between 26000 and 32000")

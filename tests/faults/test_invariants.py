@@ -16,7 +16,7 @@ MINE = next(f"u{n}" for n in range(999) if position(ROLLOUT, f"u{n}") < 500)
 OTHER = next(f"u{n}" for n in range(999) if position(ROLLOUT, f"u{n}") >= 5000)
 """A user of the candidate at no weight of this story."""
 PLAN = {"stages": [{"weight": 5}, {"weight": 100}]}
-PASS = {"verdict": "PASS", "gates": [{"gate": "error_rate", "verdict": "PASS"}]}
+PASS: dict[str, Any] = {"verdict": "PASS", "gates": [{"gate": "error_rate", "verdict": "PASS"}]}
 
 
 def entry(number: int, kind: str, rollout: str = ROLLOUT, **data: Any) -> Entry:

@@ -1,0 +1,73 @@
+"""A handful of rounds on the real stack with a fixed plan: what `make faults` does two hundred times, small enough for every change."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.faults.invariants import GRACE_S, endings, violations
+from tests.faults.lanes import settings_in
+from tests.faults.records import Hit, Records
+from tests.faults.rounds import Draw
+from tests.faults.world import World, world
+
+from sluicegate.domain.rollout import Kind
+
+pytestmark = pytest.mark.stack
+ROUNDS = (
+    Draw("candidate", "kill", "50 %", 0.3),
+    Draw("champion", "kill", "25 %", 0.2),
+    Draw("gateway", "kill", "5 %", 0.4),
+    Draw("guard", "kill", "100 %", 0.1),
+    Draw("scheduler", "kill", "mirror", 0.5),
+    Draw("task", "kill", "deployed", 0.0),
+    Draw("triggerer", "stop", "25 %", 0.6),
+)
+"""Every kind of victim once: servers, the way to them, who watches, who works."""
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with world(settings_in(tmp_path_factory.mktemp("faults")), 2, print) as here:
+        for draw in ROUNDS:
+            here.rounds.carry_out(draw)
+        here.quiet()
+        yield here
+
+
+@pytest.fixture(scope="module")
+def records(here: World) -> Records:
+    return here.records()
+
+
+def hit(records: Records, target: str) -> Hit:
+    return next(h for h in records.hits if h.target == target)
+
+
+def test_no_invariant_is_violated(records: Records) -> None:
+    assert violations(records) == []
+
+
+def test_every_target_was_hit_while_something_was_released(records: Records) -> None:
+    assert [(h.target, h.how) for h in records.hits] == [(d.target, d.how) for d in ROUNDS]
+    assert all(h.open for h in records.hits if h.step != "promoted")
+    assert len(endings(records)) >= 2
+
+
+def test_clients_asked_all_the_time_and_lost_only_what_the_gateway_had_in_hand_or_could_not_take(records: Records) -> None:
+    gateway = hit(records, "gateway")
+    failed = [r for r in records.requests if r.failed]
+    assert len(records.requests) > 1000
+    assert all(gateway.at <= r.done and r.sent <= gateway.back_at + GRACE_S for r in failed if r.why == "refused")
+    assert [r for r in failed if r.status] == []
+
+
+def test_watcher_that_is_gone_for_longer_than_the_lease_leaves_nobody_exposed(records: Records) -> None:
+    stopped = hit(records, "triggerer")
+    over = stopped.at + records.lease + GRACE_S
+    exposed = [r for r in records.requests if r.arm == "candidate" and over < r.sent and r.done < stopped.back_at]
+    assert exposed == []
+
+
+def test_rollouts_that_met_no_fault_are_promoted(records: Records) -> None:
+    met = {name for h in records.hits for name in h.open}
+    ended = {f"{e.lane}/{e.rollout}": e.kind for e in records.journal if e.kind in (Kind.PROMOTED, Kind.REVERTED)}
+    assert {kind for name, kind in ended.items() if name not in met} == {Kind.PROMOTED}
