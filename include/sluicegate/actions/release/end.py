@@ -16,6 +16,8 @@ def promote(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollou
     Raises RefusedError unless every stage of the plan has passed (a first version has no stages), PausedError while a person holds it.
     """
     state = rollout(ports, model, rollout_id)
+    if state.reinstated:
+        return state  # what follows a re-instatement begins with the route, which is not written here
     if state.outcome is not Outcome.PROMOTED:
         _refuse_promotion(state)
         data = {"candidate": state.candidate, "champion": state.champion, "reason": _why_promoted(state)}
