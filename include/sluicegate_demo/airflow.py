@@ -24,6 +24,10 @@ class Airflow:
         """queued, running, success or failed."""
         return str(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")["state"])
 
+    def busy(self, dag_id: str) -> bool:
+        """Whether a run of the Dag is queued or under way."""
+        return bool(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns?state=queued&state=running&limit=1")["dag_runs"])
+
     def wait_for_dags(self, *dag_ids: str, seconds: float = 60.0) -> None:
         """Wait until the Dags are parsed."""
         until = time.monotonic() + seconds

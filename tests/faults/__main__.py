@@ -4,8 +4,10 @@ Exit status 1 on any violation. --how any also stops processes (SIGSTOP beyond t
 """
 
 import argparse
+import contextlib
 import json
 import random
+import signal
 import sys
 import tempfile
 import time
@@ -25,12 +27,14 @@ def main() -> int:
     home = args.home or Path(tempfile.mkdtemp(prefix="faults-"))
     home.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:7.1f} {text}", flush=True)
 
     with world(settings_in(home), args.lanes, say) as here:
-        _rounds(here, args)
+        with contextlib.suppress(KeyboardInterrupt):  # no more rounds; what was seen so far is judged
+            _rounds(here, args)
         say("no new releases; waiting for the last ends")
         here.quiet()
         records = here.records()

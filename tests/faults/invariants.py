@@ -136,6 +136,8 @@ def versions(records: Records) -> Iterator[Violation]:
         for key, times in Counter(end.registered.values()).items():
             if times > 1:
                 yield Violation(6, end.lane, 0.0, f"training {key} made {times} versions")
+        for key in end.unmade:
+            yield Violation(6, end.lane, 0.0, f"training {key} was registered and has no committed result")
         opened = {str(e.data["candidate"]) for e in records.journal if e.lane == end.lane and e.kind == "OPENED"}
         for version in sorted(opened - set(end.registered)):
             yield Violation(6, end.lane, 0.0, f"version {version} was released and is not in the registry")

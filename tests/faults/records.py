@@ -103,6 +103,8 @@ class End:
     """Versions in the registry → the training that made them."""
     holder: str | None
     """Who holds the lane's lock."""
+    unmade: tuple[str, ...] = ()
+    """Trainings that the journal calls registered and whose result was never committed."""
 
 
 @dataclass

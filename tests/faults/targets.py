@@ -32,6 +32,8 @@ PROGRAMS = {
 """Target → program of the supervisor."""
 SERVERS = ("champion", "candidate")
 KILLED = (*PROGRAMS, *SERVERS, "worker", "task", "supervisor")
+WORKING = (*KILLED[:-1], "order")
+"""What can be killed while data are taken and a model is trained."""
 STOPPED = (*PROGRAMS, *SERVERS)
 OTHERS = {"journal": "lock", "airflow-database": "lock", "gateway-disk": "fill"}
 """Target → the only thing that can be done to it."""
@@ -54,6 +56,9 @@ class Target:
         if name == "supervisor":
             os.kill(int((self._settings.supervisor / "supervisord.pid").read_text()), signal.SIGKILL)
             return self._start_again
+        if name == "order":
+            os.killpg(self.order()[0], signal.SIGKILL)
+            return lambda: None
         if name in ("worker", "task"):
             os.kill(self.busy(name), signal.SIGKILL)
             return lambda: None
@@ -111,6 +116,15 @@ class Target:
                         return int(worker.pid if what == "worker" else tasks[0].pid)
             time.sleep(0.01)
         raise LookupError(f"no task was carried out within {BUSY_WITHIN:g} s")
+
+    def order(self) -> tuple[int, str]:
+        """Pid and action of an order that is being carried out; LookupError when none is."""
+        for folder in self._settings.orders.glob("*"):
+            with contextlib.suppress(OSError, ValueError, psutil.Error):
+                process = psutil.Process(int((folder / "pid").read_text()))
+                if str(folder) in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+                    return process.pid, str(json.loads((folder / "order.json").read_text())["action"])
+        raise LookupError("no order is carried out")
 
     def pid(self, program: str) -> int:
         """Pid that the supervisor knows; LookupError when the program does not run."""

@@ -156,6 +156,10 @@ def release_of_an_unknown_version(records: Records) -> None:
     del records.ends[0].registered["2"]
 
 
+def registration_of_a_result_that_is_lost(records: Records) -> None:
+    records.ends[0] = replace(records.ends[0], unmade=("key-2",))
+
+
 def request_lost_at_a_shift(records: Records) -> None:
     records.requests.append(asked(6.05, status=503))
 
@@ -226,6 +230,7 @@ def lock_left_behind(records: Records) -> None:
         (row_that_was_never_taken, 5),
         (training_registered_twice, 6),
         (release_of_an_unknown_version, 6),
+        (registration_of_a_result_that_is_lost, 6),
         (request_lost_at_a_shift, 7),
         (request_lost_with_the_candidate, 7),
         (request_after_the_champions_death, 7),

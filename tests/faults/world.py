@@ -81,7 +81,7 @@ def world(settings: Settings, how_many: int, say: Callable[[str], None]) -> Iter
     """Up, with a first version of every lane in service and clients who ask; nothing is left behind."""
     ports = wire(settings)
     with small_disk(settings.gateway) as disk, contextlib.ExitStack() as left:
-        left.callback(_end, settings)
+        left.callback(end_stack, settings)
         made = lanes(ports, settings.home / "prepared", how_many)
         say("starting the stack")
         up(settings)
@@ -109,8 +109,9 @@ def whole_journal(ports: Wiring, model: str) -> list[Entry]:
     ]
 
 
-def end_of(ports: Wiring, witness: Witness, model: str) -> End:
-    """What journal, gateway, registry and lock say now."""
+def end_of(ports: Wiring, witness: Witness, model: str, *, trained: bool = False) -> End:
+    """What journal, gateway, registry and lock say now; `trained` versions have a committed result too."""
+    keys = [str(e.data["train_key"]) for e in ports.journal.events(model, kinds=(Kind.REGISTERED,))] if trained else []
     alias, lock, shown = ports.registry.resolve(model, "champion"), ports.journal.holder(model), witness.now(model)
     return End(
         model,
@@ -120,6 +121,7 @@ def end_of(ports: Wiring, witness: Witness, model: str) -> End:
         alias.version if alias else None,
         {v.version: v.tags["train_key"] for v in ports.registry.versions(model)},
         lock.holder if lock else None,
+        tuple(key for key in keys if ports.results.find(key) is None),
     )
 
 
@@ -142,7 +144,7 @@ def _clients(settings: Settings, how_many: int, log: Path) -> Iterator[None]:
         process.wait(timeout=30)
 
 
-def _end(settings: Settings) -> None:
+def end_stack(settings: Settings) -> None:
     """Also what lost its supervisor."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         os.kill(int((settings.supervisor / "supervisord.pid").read_text()), signal.SIGKILL)

@@ -165,6 +165,10 @@ class Second:
 
 @pytest.fixture(scope="session")
 def study() -> Study:
+    return read_study()
+
+
+def read_study() -> Study:
     """The RAND Health Insurance Experiment as statsmodels ships it: 20 190 years of people, in order.
 
     Consecutive rows with the same answers are the years of one person (three or five of them; longer runs are several people
