@@ -1,5 +1,6 @@
 """One flipped byte anywhere in the journal's database, its file or its export is found."""
 
+import os
 import random
 import shutil
 import sqlite3
@@ -17,7 +18,7 @@ from sluicegate.adapters.sql_journal import SqlArchive, SqlJournal
 from sluicegate.domain.chain import Head, Row
 from sluicegate.errors import DamagedError, InputError, SluicegateError
 
-FLIPS = 150
+FLIPS = int(os.environ.get("SLUICEGATE_JOURNAL_FLIPS", "60"))
 """Bytes of the file that are flipped one after the other; drawn, seeded."""
 
 

@@ -110,6 +110,11 @@ class TestTwoWatchersAtOnce:
         with pytest.raises(InputError, match="event 11"):
             list(trail(Base(10, plain(readings[0])), rest))
 
+    def test_evidence_that_stands_on_itself_is_refused_and_not_followed_for_ever(self) -> None:
+        start, a = _readings(1)
+        with pytest.raises(InputError, match="event 11 stands on event 11"):
+            list(trail(Base(10, plain(start)), [(11, pack(a, Base(11, plain(start))))]))
+
 
 def _ordered(value: Any) -> Any:
     """Keys in order: a mapping is rebuilt equal, not in the same order."""

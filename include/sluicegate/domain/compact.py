@@ -69,11 +69,12 @@ def trail(entry: Base, looks: Iterable[tuple[int, Packed]]) -> Iterator[Base]:
     way: list[int] = []
     here = max(known, default=entry.number)
     while here != entry.number:
-        if here not in known:
-            raise InputError(f"the evidence stands on event {here}, which is not in this stage: verify the journal")
         way.append(here)
         parent = since(known[here])
-        here = before[here] if parent is None else parent
+        parent = before[here] if parent is None else parent
+        if parent >= here or (parent not in known and parent != entry.number):
+            raise InputError(f"event {here} stands on event {parent}, which is not before it in its stage: verify the journal")
+        here = parent
     base = entry
     for number in reversed(way):
         base = unpack(known[number], number, base)

@@ -78,8 +78,7 @@ class Watch:
         decision, why = self._decide(verdict, reading, seeing=not why_blind)
         if decision in CUTS:
             self._cut()
-        self._write(verdict, reading, decision)
-        self._case = case  # not before: a reading that the journal lacks must not bear on a verdict that it has
+        self._write(case, verdict, reading, decision)
         if decision in ("waiting", "held") and reading.taken_at - self._usable_at >= self._state.release.blind_s:
             return self._withdraw(verdict, reading, why_blind)
         if self._route.weight and decision in ("pass", "waiting", "held"):
@@ -134,11 +133,12 @@ class Watch:
             self._usable_at = reading.taken_at
         return Look(verdict, decision, why_blind)
 
-    def _write(self, verdict: StageVerdict, reading: Reading, decision: Decision) -> None:
+    def _write(self, case: Case, verdict: StageVerdict, reading: Reading, decision: Decision) -> None:
         packed = pack(reading, self._base)
         evidence = {"index": self._index, "reading": packed, "verdict": verdict.verdict, "reason": verdict.reason}
         event = self._append(Kind.EVIDENCE, evidence | {"digest": verdict.digest})
         self._base = unpack(packed, event.number, self._base)
+        self._case = case  # not before: a reading that the journal lacks must not bear on a verdict that it has
         if decision in ("pass", *CUTS):
             self._end(verdict, decision)
 
