@@ -139,7 +139,7 @@ def _step(old: float, new: float) -> Any:
         return new - old
     if isinstance(old, float) and isinstance(new, float) and math.isfinite(old) and math.isfinite(new):
         exact = new - old
-        places = -math.floor(math.log10(math.ulp(new)))
+        places = max(1, -math.floor(math.log10(math.ulp(new))))
         for candidate in (round(exact, places - 1), round(exact, places), exact):
             if _same(old + candidate, new):
                 return candidate
