@@ -19,6 +19,7 @@ from sluicegate.ports import Orders, OrderStatus
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.inputs import INPUTS
+from sluicegate_airflow.links import ReportLink
 
 POOL = "orders"
 POLL = 0.2
@@ -36,7 +37,8 @@ def order_task(model: str, action: str, given: Mapping[str, Any] | None = None, 
     given : mapping
         What the order is made from, usually outputs of earlier tasks; `inputs.INPUTS[action]` turns it into the order's inputs.
     """
-    return OrderOperator(task_id=kwargs.pop("task_id", action), model=model, action=action, given=dict(given or {}), **kwargs)
+    kind = ReportedOrderOperator if action == "compare" else OrderOperator
+    return kind(task_id=kwargs.pop("task_id", action), model=model, action=action, given=dict(given or {}), **kwargs)
 
 
 class OrderOperator(BaseOperator):
@@ -90,6 +92,19 @@ class OrderOperator(BaseOperator):
         for line in whole.decode(errors="replace").splitlines():
             self.log.info("%s", line)
         return shown + len(whole)
+
+
+class ReportedOrderOperator(OrderOperator):
+    """An order whose result holds a report, with a button that opens it."""
+
+    operator_extra_links = (ReportLink(),)
+    reported = ""
+    """Content key of the result, empty before there is one."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        result = super().execute(context)
+        self.reported = result["key"]
+        return result
 
 
 def failure(order: Order, status: OrderStatus) -> SluicegateError:

@@ -90,6 +90,13 @@ class Stack:
                 break
         return answer
 
+    def page(self, path: str, *, signed_in: bool = True) -> requests.Response:
+        """What a browser gets at a path of Airflow's web server, with the cookie of the user admin or without."""
+        self.api("GET", "/dags?limit=1")  # a fresh token
+        cookies = {"_token": self._token} if signed_in else {}
+        base = f"http://{self.settings.host}:{self.settings.airflow_port}"
+        return requests.get(base + path, cookies=cookies, timeout=60)
+
     def trigger(self, dag_id: str, **params: Any) -> requests.Response:
         """What a person does in the UI."""
         return self.api("POST", f"/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": params})

@@ -30,6 +30,15 @@ def test_the_first_labels_put_a_first_version_in_service_by_arrival_alone(stack:
         assert (started["run_type"], started["state"]) == ("asset_triggered", "success"), verb
 
 
+def test_the_comparison_has_a_button_that_opens_its_report(stack: "Stack", first_version: str) -> None:
+    run = stack.runs(f"{MODEL}_retrain")[0]["dag_run_id"]
+    links = stack.api("GET", f"/dags/{MODEL}_retrain/dagRuns/{run}/taskInstances/compare/links").json()["extra_links"]
+    page = stack.page(links["Report"])
+    assert page.status_code == 200, page.text
+    assert "<title>visits: FIRST</title>" in page.text
+    assert stack.page(links["Report"], signed_in=False).status_code == 401
+
+
 def test_the_gateway_answers_with_the_champion(stack: "Stack", study: "Study", first_version: str) -> None:
     row = study.rows[["request_id", "event_time", "person", "lncoins", "idp", "lpi", "fmde", "physlm", "disea", "health"]]
     answer = stack.ask({**row.iloc[0].to_dict(), "idp": int(row.iloc[0]["idp"])})
