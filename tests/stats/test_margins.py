@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.errors import InputError
-from sluicegate.stats import delong_test, non_inferiority
+from sluicegate.stats import closed_test, delong_test, non_inferiority
 
 quick = settings(max_examples=80, deadline=None, derandomize=True)
 numbers = st.floats(-1, 1)
@@ -69,3 +69,18 @@ def test_equal_models_without_error_and_margin_prove_nothing():
 def test_unusable_numbers_are_refused_by_name(arguments, named):
     with pytest.raises(InputError, match=named):
         non_inferiority(*arguments)
+
+
+def test_students_t_asks_for_more_than_the_normal_distribution_and_becomes_it():
+    few = closed_test(0.03, 0.01, 0.0, 0.001, degrees_of_freedom=19)
+    many = closed_test(0.03, 0.01, 0.0, 0.001, degrees_of_freedom=1e9)
+    normal = non_inferiority(0.03, 0.01, 0.0, 0.001)
+    assert few.p_superior == pytest.approx(0.003680862, rel=1e-6)  # t of 3 with 19 degrees of freedom
+    assert few.lower_bound < many.lower_bound
+    assert many.lower_bound == pytest.approx(normal.lower_bound, rel=1e-6)
+    assert many.p_superior == pytest.approx(normal.p_superior, rel=1e-6)
+
+
+def test_a_single_cluster_is_refused():
+    with pytest.raises(InputError, match="`degrees_of_freedom` is 0"):
+        closed_test(0.03, 0.01, 0.0, 0.05, degrees_of_freedom=0)

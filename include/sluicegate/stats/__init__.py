@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sluicegate.stats.forecast import DieboldMarianoResult as DieboldMarianoResult
     from sluicegate.stats.forecast import diebold_mariano as diebold_mariano
     from sluicegate.stats.margins import NonInferiorityResult as NonInferiorityResult
+    from sluicegate.stats.margins import closed_test as closed_test
     from sluicegate.stats.margins import non_inferiority as non_inferiority
     from sluicegate.stats.metrics import evaluate as evaluate
     from sluicegate.stats.mixtures import best_rho as best_rho
@@ -87,6 +88,7 @@ _ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "margins": (
         "NonInferiorityResult",
+        "closed_test",
         "non_inferiority",
     ),
     "metrics": ("evaluate",),

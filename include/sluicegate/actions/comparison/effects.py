@@ -6,7 +6,7 @@ from typing import Any
 
 from sluicegate.actions.comparison.paired import Scored
 from sluicegate.errors import InputError
-from sluicegate.stats import delong_test, minimum_detectable_effect, non_inferiority, paired_bootstrap
+from sluicegate.stats import closed_test, delong_test, minimum_detectable_effect, paired_bootstrap
 
 RESAMPLES = 2000
 POWER = 0.8
@@ -113,8 +113,12 @@ def _by_delong(scored: Scored, asked: Asked) -> Effect:
 
 def _judged(scored: Scored, asked: Asked, values: tuple[float, float, float, float], method: str, binned: float) -> Effect:
     champion, candidate, difference, standard_error = values
-    test = non_inferiority(difference, standard_error, asked.margin, asked.alpha)
-    harm, worse = (non_inferiority(-(difference + slack), standard_error, 0.0, asked.alpha) for slack in (0.0, asked.margin))
+    freedom = max(scored.units - 1, 1)
+    test = closed_test(difference, standard_error, asked.margin, asked.alpha, degrees_of_freedom=freedom)
+    harm, worse = (
+        closed_test(-(difference + slack), standard_error, 0.0, asked.alpha, degrees_of_freedom=freedom)
+        for slack in (0.0, asked.margin)
+    )
     return Effect(
         metric=asked.metric,
         champion=champion,

@@ -39,7 +39,8 @@ CALLS = {
 
 
 def _effect_call(found: Effect) -> str:
-    test = f"{STATS}.non_inferiority(difference, standard_error, {found.margin:g}, {found.alpha:.6g})"
+    given = f"{found.margin:g}, {found.alpha:.6g}, degrees_of_freedom={found.units - 1}"
+    test = f"{STATS}.closed_test(difference, standard_error, {given})"
     if found.method == "delong_test":
         return f"{STATS}.delong_test(y, champion, candidate, clusters=clusters); {test}"
     return f"{STATS}.paired_bootstrap('{found.metric}', y, champion, candidate, clusters=clusters, resamples={RESAMPLES}, seed=0); {test}"
