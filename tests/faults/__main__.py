@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.faults.invariants import violations
 from tests.faults.lanes import settings_in
-from tests.faults.records import Records
+from tests.faults.records import Records, read_records
 from tests.faults.report import summary, table
 from tests.faults.rounds import draws
 from tests.faults.targets import KILLED, OTHERS
@@ -24,6 +24,9 @@ from tests.faults.world import World, world
 
 def main() -> int:
     args = _arguments()
+    if args.judge:
+        return _tell(read_records(args.judge / "records.json"), args.judge)
+    print(f"seed {args.seed}, {args.rounds} rounds, {args.lanes} lanes")
     home = args.home or Path(tempfile.mkdtemp(prefix="faults-"))
     home.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -69,9 +72,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--at", metavar="STEP|SECONDS", help="always at this step, or so long after the deployment")
     parser.add_argument("--pace", type=float, default=10.0, help="least seconds from one round to the next")
     parser.add_argument("--home", type=Path, help="folder of the installation and of the records; a fresh one by default")
-    args = parser.parse_args()
-    print(f"seed {args.seed}, {args.rounds} rounds, {args.lanes} lanes")
-    return args
+    parser.add_argument("--judge", type=Path, metavar="HOME", help="hit nothing: judge the records of an earlier run again")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -128,6 +128,14 @@ class Records:
         path.write_text(json.dumps(asdict(self)))
 
 
+def read_records(path: Path) -> Records:
+    """What `save` wrote."""
+    raw = json.loads(path.read_text())
+    parts = {"requests": Request, "shown": Shown, "held": Held, "journal": Entry, "hits": Hit, "ends": End}
+    found: dict[str, Any] = {name: [part(**entry) for entry in raw.pop(name)] for name, part in parts.items()}
+    return Records(**found, **raw)
+
+
 def read_requests(path: Path) -> list[Request]:
     """The clients' log; a torn last line is left out."""
     found = []

@@ -1,10 +1,12 @@
 """The table of a run: what was hit where, how it ended, how long it took, what it cost the clients."""
 
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
 from tests.faults.invariants import ENDS, Violation, blamed, endings
-from tests.faults.records import Hit, Records
+from tests.faults.records import Hit, Records, Request
+from tests.faults.targets import SERVERS
 
 
 def table(records: Records, found: Sequence[Violation]) -> str:
@@ -55,7 +57,11 @@ def _targets(records: Records) -> Iterable[str]:
     for hit in records.hits:
         by_target[hit.how, hit.target].append(hit)
     failed = [r for r in records.requests if r.failed]
-    yield f"{'how':4} {'target':16} {'rounds':>6} {'back p50 s':>10} {'back max s':>10} {'failed':>7} {'refused':>8} {'share':>9}"
+    answered = sorted((r for r in records.requests if not r.failed), key=lambda r: r.sent)
+    yield (
+        f"{'how':4} {'target':16} {'rounds':>6} {'back p50 s':>10} {'back max s':>10} "
+        f"{'slowest s':>9} {'failed':>7} {'refused':>8} {'share':>9}"
+    )
     for (how, target), hits in sorted(by_target.items()):
         back = sorted(h.back_at - h.at for h in hits)
         mine = [r for r in failed if blamed(r, hits) is not None]
@@ -63,8 +69,16 @@ def _targets(records: Records) -> Iterable[str]:
         share = len(mine) / max(1, len(records.requests))
         yield (
             f"{how:4} {target:16} {len(hits):6} {quantile(back, 50):10.2f} {back[-1]:10.2f} "
-            f"{len(mine) - refused:7} {refused:8} {share:9.4%}"
+            f"{max(slowest(answered, hit) for hit in hits):9.2f} {len(mine) - refused:7} {refused:8} {share:9.4%}"
         )
+
+
+def slowest(answered: Sequence[Request], hit: Hit) -> float:
+    """Longest time in which a request was answered that the fault met; a server's fault meets its own lane. Sorted by `sent`."""
+    since = bisect_left(answered, hit.at - 1.0, key=lambda r: r.sent)
+    until = bisect_left(answered, hit.back_at, key=lambda r: r.sent)
+    own = hit.target in SERVERS
+    return max((r.done - r.sent for r in answered[since:until] if r.lane == hit.lane or not own), default=0.0)
 
 
 def _requests(records: Records) -> Iterable[str]:
