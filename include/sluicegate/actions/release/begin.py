@@ -1,13 +1,15 @@
 """The first two verbs of a rollout: take the model's lock and write down the plan; put the candidate beside the champion."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from sluicegate.actions.release.read import champion_version, registration, rollout
 from sluicegate.domain.order import content_key
 from sluicegate.domain.rollout import Kind, Rollout
 from sluicegate.domain.route import Target
 from sluicegate.errors import PackageError, RefusedError
-from sluicegate.ports import Ports, ServerStatus
+from sluicegate.ports import Lock, Ports, ServerStatus
 
 READY_WITHIN = 60.0
 """Seconds in which a server must reproduce its golden outputs."""
@@ -26,6 +28,28 @@ def open_rollout(ports: Ports, model: str, version: str, *, author: str, run_id:
     rollout_id = content_key({"model": model, "version": version, "run": run_id})[:12]
     if ports.journal.events(model, rollout_id, kinds=(Kind.OPENED,)):
         return rollout(ports, model, rollout_id)
+    known, champion = _releasable(ports, model, version)
+    spec = ports.spec(model)  # before the lock: a spec that is refused now must not leave the model locked
+    lock = ports.journal.acquire(model, rollout_id)
+    plan = {
+        "candidate": version,
+        "champion": champion,
+        "token": lock.token,
+        "release": spec.release.model_dump(mode="json"),
+        "score_range": list(spec.score_range),
+        "predicted": known.get("predicted"),
+    }
+    try:
+        _refuse_new_champion(ports, model, champion)
+        ports.journal.append(model, rollout_id, Kind.OPENED, plan, author=author, token=lock.token, unless=(Kind.OPENED,))
+    except RefusedError:
+        if not _opened_by_another(ports, model, rollout_id, lock):
+            raise
+    return rollout(ports, model, rollout_id)
+
+
+def _releasable(ports: Ports, model: str, version: str) -> tuple[Mapping[str, Any], str | None]:
+    """What the version was registered with, and the champion that it was compared with; RefusedError when it may not be released."""
     known = registration(ports, model, version)
     champion = champion_version(ports, model)
     if version == champion:
@@ -39,18 +63,24 @@ def open_rollout(ports: Ports, model: str, version: str, *, author: str, run_id:
         raise RefusedError(
             f"version {version} of model '{model}' was compared with version {compared}, but the champion is {champion} now: retrain"
         )
-    spec = ports.spec(model)  # before the lock: a spec that is refused now must not leave the model locked
-    lock = ports.journal.acquire(model, rollout_id)
-    plan = {
-        "candidate": version,
-        "champion": champion,
-        "token": lock.token,
-        "release": spec.release.model_dump(mode="json"),
-        "score_range": list(spec.score_range),
-        "predicted": known.get("predicted"),
-    }
-    ports.journal.append(model, rollout_id, Kind.OPENED, plan, author=author, token=lock.token)
-    return rollout(ports, model, rollout_id)
+    return known, champion
+
+
+def _refuse_new_champion(ports: Ports, model: str, champion: str | None) -> None:
+    """Under the lock the champion stays; until then it may have changed."""
+    now = champion_version(ports, model)
+    if now != champion:
+        raise RefusedError(
+            f"the champion of model '{model}' became version {now} in this instant, it was {champion}: start again"
+        )
+
+
+def _opened_by_another(ports: Ports, model: str, rollout_id: str, lock: Lock) -> bool:
+    """Give the lock back unless the rollout was opened under this very token; whether somebody has opened it at all."""
+    opened = ports.journal.events(model, rollout_id, kinds=(Kind.OPENED,))
+    if not opened or opened[-1].data["token"] != lock.token:
+        ports.journal.release(model, lock.token)
+    return bool(opened)
 
 
 def deploy(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout:
