@@ -21,6 +21,8 @@ ROLES = ("answer", "mirror", "retry")
 """A retry is answered for another version that failed it: it says nothing about this one's latency or about its own users."""
 OLDEST_START_S = 60.0
 """A gateway's start time further back than this, or in the future, is not believed."""
+LONGEST_START = 17
+"""Digits of a gateway's start time; with hundreds of them it is no number that can be divided."""
 _SHADOW = b"-shadow"
 """What Envoy appends to the host of a mirrored request."""
 Headers = Mapping[bytes, bytes]
@@ -183,7 +185,7 @@ def _role(headers: Headers) -> str:
 
 def _begun(start: bytes | None, received_at: float) -> float:
     """When the gateway took the request in (epoch microseconds), if that can be believed; else when we received it."""
-    if start is None or not start.isdigit():
+    if start is None or len(start) > LONGEST_START or not start.isdigit():
         return received_at
     begun = int(start) / 1e6
     return begun if 0.0 <= received_at - begun <= OLDEST_START_S else received_at
