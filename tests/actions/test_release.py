@@ -1,11 +1,8 @@
 """The verbs of a rollout over the shipped fakes, on a virtual clock."""
 
-from typing import Any
-
 import pytest
 
 from sluicegate.actions.release import (
-    Watch,
     champion_version,
     deploy,
     enter_stage,
@@ -18,71 +15,20 @@ from sluicegate.actions.release import (
     status,
 )
 from sluicegate.actions.release.stage import stage_route
-from sluicegate.domain.evidence import SCORE_BINS
 from sluicegate.domain.rollout import Kind, Outcome, Phase
-from sluicegate.domain.spec import parse_spec
 from sluicegate.domain.verdict import Verdict
 from sluicegate.errors import LockedError, PackageError, RefusedError, StaleTokenError
 from sluicegate.testing.ports import FakePorts
-
-SPEC: dict[str, Any] = {
-    "model": "toy",
-    "data": {"user_id": "user", "inputs": {"x": {"type": "number"}}, "label": {"field": "y", "above": 0}},
-    "training": {"holdout": {"length": "7d"}},
-    "release": {
-        "stages": [
-            {"mirror": 50, "bake": "5s", "min_requests": 100},
-            {"weight": 10, "bake": "5s", "min_requests": 20},
-            {"weight": 50, "bake": "5s", "min_requests": 100, "deadline": "60s"},
-            {"weight": 100, "bake": "5s"},
-        ],
-        "gates": {"p95_ms": 25, "error_rate": {"margin": 0.02}},
-        "look_every": "500ms",
-        "lease": "10s",
-    },
-}
-PREDICTED = {
-    "rows": 10_000,
-    "mean_score": 0.3,
-    "decision_rate": 0.2,
-    "histogram": [1 / SCORE_BINS] * SCORE_BINS,
-    "champion_mean_score": 0.3,
-    "champion_decision_rate": 0.2,
-}
+from sluicegate.testing.rollouts import begin, enter, watch_until_decided, weight, world
 
 
 @pytest.fixture
 def ports() -> FakePorts:
-    """A world in which version 1 is champion and versions 2 and 3 are registered."""
-    world = FakePorts(parse_spec(SPEC, "toy/spec.yaml"))
-    for version in ("1", "2", "3"):
-        world.register(version, predicted=PREDICTED)
-    first = open_rollout(world, "toy", "1", author="test", run_id="first")
-    deploy(world, "toy", first.rollout_id, author="test")
-    promote(world, "toy", first.rollout_id, author="test")
-    return world
-
-
-def begin(ports: FakePorts, version: str = "2") -> str:
-    """A deployed rollout of the version; its id."""
-    opened = open_rollout(ports, "toy", version, author="test", run_id=f"run-{version}")
-    deploy(ports, "toy", opened.rollout_id, author="test")
-    return opened.rollout_id
-
-
-def watch_until_decided(ports: FakePorts, watch: Watch, looks: int = 400) -> str:
-    """Look every half second of virtual time; the decision."""
-    for _ in range(looks):
-        ports.clock.sleep(watch.look_every)
-        look = watch.look()
-        if look.decided:
-            return look.decision
-    return "never"
+    return world()
 
 
 def pass_stage(ports: FakePorts, rollout_id: str, index: int) -> None:
-    enter_stage(ports, "toy", rollout_id, index, author="test")
-    assert watch_until_decided(ports, open_watch(ports, "toy", rollout_id, index, author="test")) == "pass"
+    assert watch_until_decided(ports, enter(ports, rollout_id, index)) == "pass"
 
 
 def take_away(ports: FakePorts, rollout_id: str) -> None:
@@ -90,12 +36,6 @@ def take_away(ports: FakePorts, rollout_id: str) -> None:
     ports.clock.sleep(10.1)
     ports.router.enforce(ports.clock.now())
     ports.journal.append("toy", rollout_id, Kind.TROUBLE, {}, author="guard", reason="LEASE_EXPIRED")
-
-
-def weight(ports: FakePorts) -> int:
-    route = ports.router.read("toy")
-    assert route is not None
-    return route.weight
 
 
 class TestFirstVersion:

@@ -34,13 +34,13 @@ def cut(ports: Ports, state: Rollout) -> Route | None:
     return route
 
 
-def cut_now(ports: Ports, model: str) -> Route | None:
+def cut_now(ports: Ports, model: str, rollout_id: str | None = None) -> Route | None:
     """Cut whatever has traffic beside the champion, and fence its rollout off, without asking the journal.
 
-    Returns the route as it was, or None when there was nothing to cut.
+    With an id only that rollout is cut. Returns the route as it was, or None when there was nothing to cut.
     """
     route = ports.router.read(model)
-    if route is None or not (route.weight or route.mirror):
+    if route is None or not (route.weight or route.mirror) or rollout_id not in (None, route.salt):
         return None
     ports.router.apply(replace(route.cut(), token=route.token + 1))
     return route
@@ -54,17 +54,16 @@ def verify(ports: Ports, state: Rollout, route: Route | None) -> dict[str, objec
         raise SluicegateError(
             f"the gateway still gives version {state.candidate} of model '{state.model}' {share}: look at its log"
         )
-    numbers: dict[str, object] = {"weight_before": None if route is None else route.weight}
     if route is None or route.candidate is None:
-        return numbers | {"verified": True, "candidate_requests_after_cut": 0}
+        return {"verified": True, "candidate_requests_after_cut": 0}
     counts = [_candidate_requests(ports, route)]
     while len(counts) <= LOOKS and None not in counts and (len(counts) < 2 or counts[-1] != counts[-2]):
         ports.clock.sleep(QUIET_FOR)
         counts.append(_candidate_requests(ports, route))
     first, last = counts[0], counts[-1]
     if first is None or last is None:
-        return numbers | {"verified": False, "candidate_requests_after_cut": -1}
-    return numbers | {"verified": counts[-2] == last, "candidate_requests_after_cut": last - first}
+        return {"verified": False, "candidate_requests_after_cut": -1}
+    return {"verified": counts[-2] == last, "candidate_requests_after_cut": last - first}
 
 
 def _cut_unseen(ports: Ports, state: Rollout) -> None:

@@ -62,13 +62,19 @@ def notice_of(ports: Ports, state: Rollout) -> Notice:
     kind = Kind.REINSTATED if state.reinstated else Kind.PROMOTED if state.outcome is Outcome.PROMOTED else Kind.REVERTED
     end = ports.journal.events(state.model, state.rollout_id, kinds=(kind,))[-1]
     what = "reinstated" if state.reinstated else str(state.outcome).lower()
-    numbers = {"candidate": state.candidate, "champion": state.champion, **_cut_numbers(end), **_gate_numbers(ports, state)}
+    numbers: dict[str, object] = {"candidate": state.candidate, "champion": state.champion}
+    numbers |= {**_stage_numbers(state), **_cut_numbers(end), **_gate_numbers(ports, state)}
     reason = str(end.data.get("reason", end.reason))
     return Notice(state.model, state.rollout_id, what, end.at, end.author, reason, str(end.data.get("message", "")), numbers)
 
 
+def _stage_numbers(state: Rollout) -> dict[str, object]:
+    """The newest stage and the weight that it gave, when one was entered."""
+    return {"stage": state.records[-1].index, "weight": state.records[-1].weight} if state.records else {}
+
+
 def _cut_numbers(end: Event) -> dict[str, object]:
-    names = ("weight_before", "verified", "candidate_requests_after_cut")
+    names = ("verified", "candidate_requests_after_cut")
     return {name: end.data[name] for name in names if name in end.data}
 
 
@@ -77,7 +83,7 @@ def _gate_numbers(ports: Ports, state: Rollout) -> dict[str, object]:
     decided = ports.journal.events(state.model, state.rollout_id, kinds=(Kind.STAGE_DECIDED,))
     gate = decided[-1].data.get("gate") if decided else None
     said = next((g for g in decided[-1].data.get("gates", ()) if g["gate"] == gate), None) if gate else None
-    return {} if said is None else {"stage": state.records[-1].index, "gate": gate, "gate_numbers": said["numbers"]}
+    return {} if said is None else {"gate": gate, "gate_numbers": said["numbers"]}
 
 
 def _stop_candidate(ports: Ports, state: Rollout) -> None:

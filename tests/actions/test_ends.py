@@ -1,0 +1,279 @@
+"""What follows the end of a rollout: the cut first, then work that may fail and is done again without touching the traffic."""
+
+import pytest
+
+from sluicegate.actions.release import (
+    champion_version,
+    cut_now,
+    enter_stage,
+    open_rollout,
+    promote,
+    reinstate,
+    retire,
+    revert,
+    rollout,
+    status,
+    take_back,
+)
+from sluicegate.domain.rollout import Kind, Outcome
+from sluicegate.errors import LockedError, RefusedError, StaleTokenError, UnavailableError, UnfinishedError
+from sluicegate.testing.ports import FakePorts
+from sluicegate.testing.rollouts import begin, enter, pass_stages, watch_until_decided, weight, world
+
+ANNA = {"author": "anna", "reason": "customers call"}
+
+
+@pytest.fixture
+def ports() -> FakePorts:
+    return world(look_every="2s")
+
+
+@pytest.fixture
+def exposed(ports: FakePorts) -> str:
+    """A rollout at 10 %."""
+    mine = begin(ports)
+    pass_stages(ports, mine, 1)
+    enter(ports, mine, 1)
+    return mine
+
+
+@pytest.fixture
+def promoted(ports: FakePorts) -> str:
+    """Version 2 has replaced version 1."""
+    mine = begin(ports)
+    pass_stages(ports, mine, 4)
+    promote(ports, "toy", mine, author="test")
+    return mine
+
+
+def down(*_: object, **__: object) -> None:
+    raise UnavailableError("it does not answer")
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+class TestWhatFollowsARevert:
+    def test_the_incident_has_what_when_who_and_the_numbers(self, ports: FakePorts) -> None:
+        mine = begin(ports)
+        pass_stages(ports, mine, 1)
+        watch = enter(ports, mine, 1)
+        ports.meter.candidate.slow = 0.6
+        watch_until_decided(ports, watch)
+        ended = revert(ports, "toy", mine, author="airflow:toy_release", reason="gate")
+        (incident,) = ports.incidents.recorded.values()
+        assert (incident.what, incident.author, incident.at) == ("reverted", "airflow:toy_release", ended.ended_at)
+        assert (incident.reason, incident.numbers["gate"], incident.numbers["verified"]) == ("slower_than_bound", "p95_ms", True)
+        assert incident.numbers["gate_numbers"]["requests"] > 0
+
+    def test_people_are_told_what_is_recorded(self, ports: FakePorts, exposed: str) -> None:
+        revert(ports, "toy", exposed, **ANNA)
+        assert ports.incidents.told[-1] == ports.incidents.recorded[f"{exposed}-reverted"]
+
+    @pytest.mark.parametrize(
+        ("port", "verb", "left"),
+        [
+            ("registry", "resolve", "reverted:candidate_alias"),
+            ("runtime", "stop", "reverted:server"),
+            ("incidents", "record", "reverted:incident"),
+            ("incidents", "tell", "reverted:notice"),
+        ],
+    )
+    def test_what_fails_is_named_and_everything_else_is_done(
+        self, ports: FakePorts, exposed: str, monkeypatch, port: str, verb: str, left: str
+    ) -> None:
+        monkeypatch.setattr(getattr(ports, port), verb, down)
+        with pytest.raises(UnfinishedError, match=left):
+            revert(ports, "toy", exposed, **ANNA)
+        state = rollout(ports, "toy", exposed)
+        steps = {"reverted:server", "reverted:candidate_alias", "reverted:incident", "reverted:notice"}
+        assert (state.outcome, weight(ports), ports.journal.holder("toy")) == (Outcome.REVERTED, 0, None)
+        assert state.followed_up == steps - {left}
+
+    def test_asked_again_it_does_what_remains_once_and_writes_no_route(self, ports: FakePorts, exposed: str) -> None:
+        ports.incidents.deaf = True
+        for _ in range(3):
+            with pytest.raises(UnfinishedError):
+                revert(ports, "toy", exposed, **ANNA)
+        ports.incidents.deaf, routes = False, list(ports.router.applied)
+        before = len(ports.incidents.told)
+        for _ in range(3):
+            revert(ports, "toy", exposed, **ANNA)
+        assert (len(ports.incidents.told), ports.router.applied) == (before + 1, routes)
+        assert len(ports.journal.events("toy", exposed, kinds=(Kind.REVERTED,))) == 1
+
+    def test_what_remains_of_an_old_rollout_takes_nothing_from_a_newer_one(self, ports: FakePorts, exposed: str) -> None:
+        ports.runtime.stop, stop = down, ports.runtime.stop
+        with pytest.raises(UnfinishedError):
+            revert(ports, "toy", exposed, **ANNA)
+        newer = open_again(ports)
+        ports.runtime.stop = stop
+        route = ports.router.read("toy")
+        revert(ports, "toy", exposed, **ANNA)
+        assert "2" in [s.target.version for s in ports.runtime.status("toy")]
+        assert ports.router.read("toy") == route
+        assert rollout(ports, "toy", newer).open
+
+    def test_the_alias_of_a_newer_candidate_stays(self, ports: FakePorts, exposed: str) -> None:
+        ports.registry.alias("toy", "candidate", "3")
+        revert(ports, "toy", exposed, **ANNA)
+        assert ports.registry.aliases["candidate"] == "3"
+
+
+def open_again(ports: FakePorts) -> str:
+    """A second rollout of version 2, which mirrors."""
+    from sluicegate.actions.release import deploy
+
+    newer = open_rollout(ports, "toy", "2", author="test", run_id="again").rollout_id
+    deploy(ports, "toy", newer, author="test")
+    enter_stage(ports, "toy", newer, 0, author="test")
+    return newer
+
+
+class TestTheCutNeedsNothingElse:
+    def test_a_journal_that_does_not_write_delays_no_cut(self, ports: FakePorts, exposed: str, monkeypatch) -> None:
+        monkeypatch.setattr(ports.journal, "append", down)
+        with pytest.raises(UnavailableError):
+            revert(ports, "toy", exposed, **ANNA)
+        assert weight(ports) == 0
+
+    def test_a_supervisor_and_a_registry_that_are_gone_delay_no_cut(self, ports: FakePorts, exposed: str, monkeypatch) -> None:
+        for verb in ("status", "stop"):
+            monkeypatch.setattr(ports.runtime, verb, down)
+        monkeypatch.setattr(ports.registry, "resolve", down)
+        with pytest.raises(UnfinishedError):
+            revert(ports, "toy", exposed, **ANNA)
+        assert weight(ports) == 0
+
+    def test_a_gateway_that_does_not_answer_gets_the_cut_for_when_it_comes_back(self, ports: FakePorts, exposed: str) -> None:
+        ports.router.answering = False
+        with pytest.raises(UnavailableError):
+            revert(ports, "toy", exposed, **ANNA)
+        ports.router.answering = True
+        assert (weight(ports), rollout(ports, "toy", exposed).open) == (0, True)
+        assert revert(ports, "toy", exposed, **ANNA).outcome is Outcome.REVERTED
+
+    def test_the_bare_cut_fences_the_rollout_off(self, ports: FakePorts, exposed: str) -> None:
+        was = cut_now(ports, "toy")
+        assert (was.weight if was else None, weight(ports)) == (10, 0)
+        with pytest.raises(StaleTokenError):
+            enter_stage(ports, "toy", exposed, 1, author="a retry")
+        assert cut_now(ports, "toy") is None
+
+    def test_the_bare_cut_of_one_rollout_leaves_another_alone(self, ports: FakePorts, exposed: str) -> None:
+        assert cut_now(ports, "toy", "another") is None
+        assert weight(ports) == 10
+
+    def test_after_a_bare_cut_the_revert_ends_the_rollout(self, ports: FakePorts, exposed: str) -> None:
+        cut_now(ports, "toy")
+        assert revert(ports, "toy", exposed, **ANNA).outcome is Outcome.REVERTED
+
+
+class TestPromotion:
+    def test_an_alias_that_cannot_be_written_holds_no_lock_and_is_written_later(self, ports: FakePorts, monkeypatch) -> None:
+        mine = begin(ports)
+        pass_stages(ports, mine, 4)
+        with monkeypatch.context() as gone:
+            gone.setattr(ports.registry, "alias", down)
+            with pytest.raises(UnfinishedError, match="promoted:alias"):
+                promote(ports, "toy", mine, author="test")
+        assert (champion_version(ports, "toy"), ports.journal.holder("toy")) == ("2", None)
+        promote(ports, "toy", mine, author="test")
+        assert ports.registry.aliases == {"champion": "2"}
+
+    def test_asked_again_later_it_leaves_the_route_of_a_newer_rollout_alone(self, ports: FakePorts, promoted: str) -> None:
+        newer = begin(ports, "3")
+        enter(ports, newer, 0)
+        route = ports.router.read("toy")
+        promote(ports, "toy", promoted, author="test")
+        assert ports.router.read("toy") == route
+
+
+class TestReinstate:
+    def test_the_old_champion_has_all_traffic_alias_and_name(self, ports: FakePorts, promoted: str) -> None:
+        state = reinstate(ports, "toy", promoted, **ANNA)
+        route = ports.router.read("toy")
+        assert route is not None
+        assert (route.champion.version, route.candidate, champion_version(ports, "toy")) == ("1", None, "1")
+        assert (ports.registry.aliases, state.reinstated) == ({"champion": "1"}, True)
+        assert [s.target.version for s in ports.runtime.status("toy")] == ["1"]
+        assert ports.journal.holder("toy") is None
+
+    def test_it_is_an_incident_with_author_and_reason(self, ports: FakePorts, promoted: str) -> None:
+        reinstate(ports, "toy", promoted, **ANNA)
+        incident = ports.incidents.recorded[f"{promoted}-reinstated"]
+        assert (incident.author, incident.reason) == ("anna", "customers call")
+
+    def test_asked_twice_it_is_one(self, ports: FakePorts, promoted: str) -> None:
+        once = reinstate(ports, "toy", promoted, **ANNA)
+        assert reinstate(ports, "toy", promoted, **ANNA) == once
+        assert len(ports.journal.events("toy", kinds=(Kind.REINSTATED,))) == 1
+
+    def test_after_it_a_new_candidate_is_compared_with_the_old_champion(self, ports: FakePorts, promoted: str) -> None:
+        reinstate(ports, "toy", promoted, **ANNA)
+        assert rollout(ports, "toy", begin(ports, "3")).champion == "1"
+
+    def test_killed_before_the_route_it_is_finished_by_the_next_who_asks(
+        self, ports: FakePorts, promoted: str, monkeypatch
+    ) -> None:
+        with monkeypatch.context() as killed:
+            killed.setattr(ports.router, "apply", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                reinstate(ports, "toy", promoted, **ANNA)
+        with pytest.raises(LockedError):
+            begin(ports, "3")
+        reinstate(ports, "toy", promoted, author="ben", reason="again")
+        route = ports.router.read("toy")
+        assert route is not None
+        assert route.champion.version == "1"
+        assert rollout(ports, "toy", begin(ports, "3")).champion == "1"
+
+    def test_a_newer_rollout_has_to_be_aborted_first(self, ports: FakePorts, promoted: str) -> None:
+        newer = begin(ports, "3")
+        with pytest.raises(LockedError, match=newer):
+            reinstate(ports, "toy", promoted, **ANNA)
+
+    def test_a_retired_champion_cannot_come_back_in_a_second(self, ports: FakePorts, promoted: str) -> None:
+        retire(ports, "toy", promoted, author="test")
+        with pytest.raises(RefusedError, match="is retired"):
+            reinstate(ports, "toy", promoted, **ANNA)
+
+    def test_a_champion_whose_server_is_gone_is_not_reinstated(self, ports: FakePorts, promoted: str) -> None:
+        ports.runtime.stop("toy", "1")
+        with pytest.raises(RefusedError, match="has no server"):
+            reinstate(ports, "toy", promoted, **ANNA)
+        assert (champion_version(ports, "toy"), ports.journal.holder("toy")) == ("2", None)
+
+    def test_a_first_version_has_nobody_before_it(self, ports: FakePorts) -> None:
+        first = status(ports, "toy")
+        assert first is not None
+        with pytest.raises(RefusedError, match="no older champion"):
+            reinstate(ports, "toy", first.rollout_id, **ANNA)
+
+    def test_an_open_rollout_is_taken_back_and_a_promoted_one_gives_way(self, ports: FakePorts, exposed: str) -> None:
+        assert take_back(ports, "toy", exposed, **ANNA).outcome is Outcome.REVERTED
+        newer = begin(ports, "3")
+        pass_stages(ports, newer, 4)
+        promote(ports, "toy", newer, author="test")
+        assert take_back(ports, "toy", newer, **ANNA).reinstated
+        assert champion_version(ports, "toy") == "1"
+
+
+class TestRetire:
+    def test_the_reinstated_champion_is_not_retired(self, ports: FakePorts, promoted: str) -> None:
+        reinstate(ports, "toy", promoted, **ANNA)
+        with pytest.raises(RefusedError, match="is the champion again"):
+            retire(ports, "toy", promoted, author="test")
+
+    def test_a_version_that_a_newer_rollout_needs_is_not_retired(self, ports: FakePorts, promoted: str) -> None:
+        ports.register("1", champion="2", predicted=None)
+        newer = open_rollout(ports, "toy", "1", author="test", run_id="back").rollout_id
+        with pytest.raises(RefusedError, match=newer):
+            retire(ports, "toy", promoted, author="test")
+
+    def test_it_is_refused_while_the_gateway_does_not_say_what_it_routes(self, ports: FakePorts, promoted: str) -> None:
+        ports.router.answering = False
+        with pytest.raises(UnavailableError):
+            retire(ports, "toy", promoted, author="test")
+        assert "1" in [s.target.version for s in ports.runtime.status("toy")]
