@@ -51,9 +51,9 @@ def log_shares(segments: Segments) -> Array:
     Parts depend on which segments were known before the stage's first look, and on the order in which others appeared: on nothing
     that the test itself sees.
     """
-    late = range(len(segments.names) - segments.known)
-    rest = 1 - KNOWN_PART if segments.known else 1.0
-    parts = [log(KNOWN_PART / segments.known)] * segments.known + [log(rest / ((k + 1) * (k + 2))) for k in late]
+    known, late = segments.known, range(len(segments.names) - segments.known)
+    rest = 1 - KNOWN_PART if known else 1.0
+    parts = [log(KNOWN_PART / known) for _ in range(known)] + [log(rest / ((k + 1) * (k + 2))) for k in late]
     return np.array(parts)
 
 
