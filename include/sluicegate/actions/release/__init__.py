@@ -7,7 +7,7 @@
 begin.py      open, deploy; stage.py enter a stage; watch.py look at it; withdraw.py when nothing can be seen
 people.py     pause, resume, approve
 cut.py        the cut alone; end.py promote, revert, abort, retire; reinstate.py the way back after a promotion
-follow.py     what comes after an end and may fail; read.py, evidence.py what the journal knows
+follow.py     what comes after an end and may fail; read.py, evidence.py what the journal knows; why.py explains a verdict
 
 Every verb is idempotent and journaled; the journal alone says where a rollout stands. Traffic is cut before anything else is done.
 """
@@ -25,6 +25,7 @@ from sluicegate.actions.release.stage import enter_stage
 if TYPE_CHECKING:
     from sluicegate.actions.release.people import approve, pause, resume
     from sluicegate.actions.release.watch import Look, Watch, open_watch
+    from sluicegate.actions.release.why import explain
 
 __all__ = [
     "Look",
@@ -35,6 +36,7 @@ __all__ = [
     "cut_now",
     "deploy",
     "enter_stage",
+    "explain",
     "newer_candidate",
     "open_rollout",
     "open_watch",
@@ -53,6 +55,7 @@ _WITH_THE_JUDGE = {
     "Look": "watch",
     "Watch": "watch",
     "open_watch": "watch",
+    "explain": "why",
     "approve": "people",
     "pause": "people",
     "resume": "people",
