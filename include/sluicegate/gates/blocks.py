@@ -58,3 +58,16 @@ def error_of(residual: Array) -> float:
     if count < LEAST:
         return inf
     return sqrt(float((residual * residual).sum()) * count / (count - 3))
+
+
+def excess(over_users: float, over_time: float, blocks: Blocks) -> float:
+    """By how much the standard error over time exceeds that over users; 1 where so few blocks make the excess likely by chance.
+
+    For differences of arms inside a block: what moves both arms in time is not in them, so most excess is chance (one and a half
+    standard errors of a variance are let pass), and the plain maximum of two estimates would ask for a fifth more requests.
+    """
+    count = len(blocks.sums)
+    if count < LEAST or not 0 < over_users < inf:
+        return inf
+    ratio = over_time / over_users
+    return ratio if ratio * ratio > 1 + 1.5 * sqrt(2 / count) else 1.0

@@ -10,7 +10,7 @@ PARTS = {
     "p95_ms": 1.0,
     "error_rate": 2.0,
     "score": 1.0,
-    "decision_rate": 2.0,
+    "decision_rate": 3.0,
     "throughput": 0.25,
     "cpu_ms": 0.25,
     "memory_mb": 0.0,
@@ -20,9 +20,9 @@ PARTS = {
     "raw_score_mean": 0.5,
     "raw_decision_rate": 0.5,
 }
-"""Each gate's part of a stage's budget, relative to the others. Rare events are dear to find and get most; what a request costs is
+"""Each gate's part of a stage's budget, relative to the others. Errors and decisions are dear to find and get most; what a request costs is
 measured so closely that little is needed; memory is not a matter of chance. The order is that of the verdicts."""
-MIRROR_PART = 0.5
+MIRROR_PART = 0.25
 """The mirror stage's part of the rollout's budget, relative to the first weight's: evidence is strong there, and nobody is exposed."""
 
 SLOW_SHARE = 0.05

@@ -6,7 +6,7 @@ requests would be if they behaved like all requests do, the champion's clusterin
 """
 
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, sqrt
 
 import numpy as np
 
@@ -63,13 +63,41 @@ def difference(contrast: Contrast, champion: Array, metric: int) -> tuple[Array,
     champion : the champion's arm (..., 7, buckets) over the same looks: how much its requests cluster.
     metric : 0 is the score, 1 the decision.
     """
-    influence = contrast.influence[..., metric, :]
-    buckets = influence.shape[-1]
-    clustered = (influence * influence).sum(axis=-1) * buckets / max(buckets - 1, 1)
     least = contrast.noise[..., metric] * _clustering(champion, metric)
     weight = np.where(contrast.weight > 0, contrast.weight, 1.0)
-    error = np.sqrt(np.maximum(clustered, least)) / weight
+    error = np.sqrt(np.maximum(_over_users(contrast, metric), least)) / weight
     return contrast.sums[..., metric] / weight, np.where(contrast.weight > 0, error, inf)
+
+
+def error_of_equals(contrast: Contrast, arms: Array, metric: int) -> float:
+    """Standard error of the difference if both arms were alike: what a test against any harm is due, whichever arm is the rarer.
+
+    `arms` (2, 7, buckets) are the totals of the same looks. The spread is that of all requests together, as clustered as either
+    the champion's requests are or the difference is.
+    """
+    weight, noise = float(contrast.weight), float(contrast.noise[metric])
+    if weight <= 0 or noise <= 0:
+        return inf
+    count, total = arms[:, REQUESTS].sum(axis=1), arms[:, METRICS[metric]].sum(axis=1)
+    own = arms[:, SQUARES[metric]].sum(axis=1) / count - (total / count) ** 2
+    mean = float(total.sum() / count.sum())
+    together = float(arms[:, SQUARES[metric]].sum() / count.sum()) - mean**2
+    apart = float((own / count).sum()) / max(together * float((1 / count).sum()), 1e-300)
+    clustering = _beyond_chance(np.array(float(_over_users(contrast, metric)) / max(noise * apart, 1e-300)), arms.shape[-1])
+    return sqrt(noise * max(float(clustering), float(_clustering(arms[0], metric)))) / weight
+
+
+def _over_users(contrast: Contrast, metric: int) -> Array:
+    """Variance of the sum of differences over buckets."""
+    influence = contrast.influence[..., metric, :]
+    buckets = influence.shape[-1]
+    influence = influence - influence.sum(axis=-1, keepdims=True) / buckets  # their sum is the difference itself, not its noise
+    return np.asarray((influence * influence).sum(axis=-1) * buckets / max(buckets - 1, 1))
+
+
+def _beyond_chance(ratio: Array, buckets: int) -> Array:
+    """A ratio of variances; 1 unless it exceeds 1 by more than the standard error of a variance over so many buckets."""
+    return np.asarray(np.where(ratio > 1 + (2 / buckets) ** 0.5, ratio, 1.0))
 
 
 def _clustering(arm: Array, metric: int) -> Array:
@@ -80,4 +108,4 @@ def _clustering(arm: Array, metric: int) -> Array:
     error = bounds.ratio_standard_error(values, requests)
     known = (spread > 0) & np.isfinite(error)
     ratio = np.where(known, error, 0.0) ** 2 * count / np.where(known, spread, 1.0)
-    return np.asarray(np.maximum(1.0, ratio))
+    return _beyond_chance(ratio, requests.shape[-1])

@@ -10,7 +10,6 @@ from math import inf, sqrt
 import numpy as np
 
 from sluicegate.gates import blocks, bounds
-from sluicegate.gates.blocks import Blocks
 from sluicegate.gates.forecast import Forecast
 from sluicegate.gates.looks import CANDIDATE, CANDIDATE_SQUARE, DIFF, DIFF_SQUARE, OFF, ON, Array
 from sluicegate.gates.paired import COLUMNS, FLIPS, Paired
@@ -67,7 +66,6 @@ def of_arms(
     difference: tuple[float, float],
     champion: float,
     candidate: tuple[float, int],
-    in_time: Blocks,
     live_champion: Array,
     forecast: Forecast,
     metric: str,
@@ -76,16 +74,15 @@ def of_arms(
 
     Parameters
     ----------
-    difference : of the means, and its standard error over users.
+    difference : of the means, and its standard error.
     champion : the champion's mean.
     candidate : its requests, and the buckets that they came from.
-    in_time : weight and weighted differences by block of looks.
     live_champion : the champion's score histogram, counts.
     """
     expected, (units, buckets) = forecast.of(metric), candidate
     if expected is None or units <= 0:
         return None
-    error = max(difference[1], blocks.standard_error(in_time, COLUMNS.index(metric)))
+    error = difference[1]
     live = expected.live(live_champion)
     both = _with_holdout(error, _of_one_row(error, units, forecast, metric), forecast.rows)
     return Drift(difference[0], live, expected.overall, both, error, champion, units, buckets)

@@ -1,10 +1,11 @@
 """Rules `score` and `decision_rate`, seen against predicted, and beside them the raw rules that look at the champion alone."""
 
 from sluicegate.domain.verdict import GateVerdict, Verdict
-from sluicegate.gates import bounds, budget, contrast, drift
+from sluicegate.gates import blocks, bounds, budget, contrast, drift
 from sluicegate.gates.case import Case
 from sluicegate.gates.drift import Drift
 from sluicegate.gates.looks import DECISIONS, HISTOGRAM, SCORE, Source
+from sluicegate.gates.paired import COLUMNS
 from sluicegate.gates.rules.common import alpha_of, failed, finite, pass_or_wait, undecided, why
 
 
@@ -57,12 +58,17 @@ def uses_pairs(case: Case) -> bool:
 def _drift(case: Case, metric: str) -> Drift | None:
     if uses_pairs(case):
         return drift.of_pairs(case.paired, case.forecast, metric)
-    difference, error = contrast.difference(case.contrast, case.arms[0], 0 if metric == "score" else 1)
+    place, moved = (0 if metric == "score" else 1), case.arms_in_time
+    difference, error = (float(x) for x in contrast.difference(case.contrast, case.arms[0], place))
+    excess = blocks.excess(error, blocks.standard_error(moved, COLUMNS.index(metric)), moved)
+    gate = case.release.gates.decision_rate
+    if metric == "decision_rate" and gate is not None and gate.any_harm:
+        error = contrast.error_of_equals(case.contrast, case.arms, place)
     champion, candidate = case.moments
     live = case.arms[0, HISTOGRAM, : case.forecast.bins]
     mean = champion.mean(SCORE if metric == "score" else DECISIONS)
     units = (candidate.requests, candidate.users)
-    return drift.of_arms((float(difference), float(error)), mean, units, case.arms_in_time, live, case.forecast, metric)
+    return drift.of_arms((difference, error * excess), mean, units, live, case.forecast, metric)
 
 
 def _source(case: Case) -> Source:
