@@ -79,3 +79,30 @@ def test_latency_of_mirrored_requests_is_not_gated(build):
 
     case = build.after(build.opened(None), 10, slow_mirror)
     assert "p95_ms" not in [g.gate for g in judge(case).gates]
+
+
+class TestAlone:
+    """At weight 100 no champion tells weather from harm."""
+
+    @staticmethod
+    def turning(build, shares, rate=150):
+        """One look a second in which these shares of the requests are slow."""
+        slow = [0]
+        for share in shares:
+            slow.append(slow[-1] + int(rate * share))
+        return lambda second: build.reading(float(second), build.arm(1), build.arm(second * rate, slow=slow[second]))
+
+    def test_a_bad_quarter_of_an_hour_in_a_good_hour_is_no_harm(self, build):
+        shares = [0.01] * 30 + [0.12] * 10 + [0.01] * 20
+        case = build.opened(100)
+        for second in range(1, 61):
+            case = build.after(case, 1, lambda _, s=second: self.turning(build, shares)(s))
+            assert gate(case).verdict is not Verdict.FAIL
+
+    def test_a_candidate_that_turns_slow_fails_within_eight_looks(self, build):
+        case = build.after(build.opened(100), 38, self.turning(build, [0.01] * 30 + [0.3] * 8))
+        assert gate(case).reason == "slower_than_bound"
+
+    def test_a_candidate_that_is_always_a_little_too_slow_fails(self, build):
+        case = build.after(build.opened(100), 120, self.turning(build, [0.10] * 120))
+        assert gate(case).reason == "slower_than_bound"
