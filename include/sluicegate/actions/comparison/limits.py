@@ -44,7 +44,8 @@ class Check:
 
     def say(self, value: float) -> str:
         """A value with its unit."""
-        return f"{100 * value:.3g} %" if self.unit == "%" else f"{value:.4g} {self.unit}".strip()
+        text = f"{100 * value:.3g} %" if self.unit == "%" else f"{value:.4g} {self.unit}".strip()
+        return text.replace("-", "−")
 
     def to_dict(self) -> dict[str, Any]:
         return {**asdict(self), "verdict": self.verdict.value}

@@ -32,7 +32,7 @@ TITLES = {
     "within": ("Errors", "share of rows within an absolute error"),
     "over_time": ("Error over time", "twelve parts of the holdout"),
     "score_shift": ("Score shift", "same rows, both models"),
-    "slices": ("Gain by slice", "bar: one-sided bounds; red dashes: margin"),
+    "slices": ("Gain by slice", "bar: one-sided bounds; red dashes: margin; †: protected"),
 }
 
 

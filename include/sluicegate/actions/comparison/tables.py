@@ -7,12 +7,13 @@ from sluicegate.actions.comparison.contest import Contest
 from sluicegate.actions.comparison.effects import Effect, metric_name
 from sluicegate.actions.comparison.limits import Check
 from sluicegate.actions.comparison.slices import Guarded, Scan
-from sluicegate.actions.comparison.words import percent, plain, signed
+from sluicegate.actions.comparison.words import chance, percent, plain, signed
 from sluicegate.actions.holdout.chart import number
 from sluicegate.domain.verdict import Verdict
 
 Table = dict[str, Any]
 BLANK = "–"
+LOSSES = {"absolute": "|e|", "squared": "e²"}
 
 
 def numbers_table(result: Contest, numbers: Mapping[str, Any]) -> Table:
@@ -78,9 +79,9 @@ def _guarded(guarded: Guarded) -> dict[str, Any]:
 def _tests(numbers: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     if "mcnemar" in numbers:
-        rows.append(_row("McNemar, mid-p", "", "", "", f"p {number(numbers['mcnemar']['p_value'])}"))
+        rows.append(_row("McNemar, mid-p", "", "", "", chance(numbers["mcnemar"]["p_value"])))
     for loss, test in numbers.get("diebold_mariano", {}).items():
-        rows.append(_row(f"Diebold–Mariano, {loss}", "", "", signed(test["statistic"]), f"p {number(test['p_value'])}"))
+        rows.append(_row(f"Diebold–Mariano {LOSSES[loss]}", "", "", signed(test["statistic"]), chance(test["p_value"])))
     return rows
 
 

@@ -19,6 +19,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f} %"
 
 
+def chance(p_value: float) -> str:
+    """Of a p-value."""
+    return "p < 0.0001" if p_value < 1e-4 else f"p {p_value:.4f}"
+
+
 def day(seconds: float) -> str:
     """Of a time in seconds since the epoch, UTC."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d")

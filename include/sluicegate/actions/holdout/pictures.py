@@ -67,7 +67,8 @@ def _precision_recall(scores: Mapping[str, Falling], base: float) -> str:
         steps = np.diff(recall, prepend=0)
         chart.line(*_thinned(recall[1:], precision[1:]), colour)
         entries.append((colour, f"{who}, average {float(steps @ precision):.4f}"))
-    return chart.legend(entries, x=chart.across(0.5), y=22).svg("Precision and recall of both models")
+    x, y = (chart.across(0.5), 22.0) if base < 0.4 else (chart.across(0.05), chart.up(0.16))  # where no curve is
+    return chart.legend(entries, x=x, y=y).svg("Precision and recall of both models")
 
 
 def _calibration(scores: Mapping[str, Falling]) -> str:
