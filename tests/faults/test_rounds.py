@@ -1,0 +1,51 @@
+"""What a seed draws, and what flags fix."""
+
+from collections import Counter
+
+import pytest
+from tests.faults.rounds import Draw, draws
+from tests.faults.tape import STEPS
+from tests.faults.targets import KILLED, OTHERS, STOPPED
+
+
+def drawn(seed: int = 1, rounds: int = 400, how: str = "kill", target: str | None = None, at: str | None = None) -> list[Draw]:
+    return list(draws(seed, rounds, how, target, at))
+
+
+def test_same_seed_draws_the_same_and_another_one_does_not() -> None:
+    assert drawn(7) == drawn(7)
+    assert drawn(7) != drawn(8)
+
+
+def test_every_target_is_killed_at_every_kind_of_step_and_the_supervisor_seldom() -> None:
+    found = drawn(rounds=2000)
+    assert {d.target for d in found} == set(KILLED)
+    assert {d.step for d in found} == set(STEPS)
+    times = Counter(d.target for d in found)
+    assert times["supervisor"] < min(n for name, n in times.items() if name != "supervisor") / 2
+
+
+def test_any_also_stops_locks_and_fills() -> None:
+    found = {(d.how, d.target) for d in drawn(how="any", rounds=2000)}
+    assert {how for how, _ in found} == {"kill", "stop", "lock", "fill"}
+    assert {target for how, target in found if how == "stop"} == set(STOPPED)
+    assert {(how, target) for how, target in found if how in ("lock", "fill")} == {(how, name) for name, how in OTHERS.items()}
+
+
+def test_without_a_small_disk_none_is_filled() -> None:
+    assert "fill" not in {d.how for d in draws(1, 500, "any", None, None, disk=False)}
+
+
+def test_named_target_and_step_are_fixed_and_the_delay_is_still_drawn() -> None:
+    found = drawn(target="champion", at="25 %", rounds=20)
+    assert {(d.target, d.how, d.step) for d in found} == {("champion", "kill", "25 %")}
+    assert len({d.delay for d in found}) == 20
+
+
+def test_seconds_count_from_the_deployment() -> None:
+    assert {(d.step, d.delay) for d in drawn(at="3.5", rounds=5)} == {("deployed", 3.5)}
+
+
+@pytest.mark.parametrize(("target", "how"), OTHERS.items())
+def test_database_or_disk_that_is_named_is_hit_in_the_only_way_it_can(target: str, how: str) -> None:
+    assert {(d.target, d.how) for d in drawn(target=target, rounds=5)} == {(target, how)}
