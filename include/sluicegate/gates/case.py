@@ -3,6 +3,7 @@
 A case is never stored: the journaled readings, folded again in their order, give the same case bit for bit.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -70,8 +71,8 @@ class Case:
     limits: Limits
     reference_errors: float | None
     """The champion's error rate before the stage; None unless the stage leaves it no traffic."""
-    gates: tuple[str, ...]
-    """Names of the gates that this stage judges."""
+    gates: Mapping[str, float]
+    """The gates that this stage judges, each with its part of the error budget."""
     forecast: Forecast
     means: Matched
     """Value, busy and CPU seconds of both arms: the gates of MATCHED_ROWS that this stage judges, in their order."""
@@ -126,7 +127,7 @@ def open_case(
 ) -> Case:
     """A case without evidence. `baseline` is the reading at the stage's entry: only what comes after it counts."""
     record = None if baseline.champion is None else looks.arm_array(baseline.champion, release.gates.p95_ms).sum(axis=1)
-    gates = budget.gates_of(release, stage)
+    gates = {name: budget.fail_alpha(release, stage, name) for name in budget.gates_of(release, stage)}
     case = Case(
         release=release,
         stage=stage,
@@ -144,7 +145,7 @@ def open_case(
     return replace(_fold(case, baseline), readings=0, memory=Memory())
 
 
-def _matched_rows(gates: tuple[str, ...]) -> list[int]:
+def _matched_rows(gates: Iterable[str]) -> list[int]:
     return [row for name, row in MATCHED_ROWS.items() if name in gates]
 
 

@@ -25,11 +25,6 @@ def undecided(gate: str, reason: str, message: str, numbers: dict[str, float]) -
     return GateVerdict(gate, Verdict.INCONCLUSIVE, reason, message, numbers)
 
 
-def alpha_of(case: Case, gate: str) -> float:
-    """The gate's part of the error budget at this stage."""
-    return budget.fail_alpha(case.release, case.stage, gate)
-
-
 def unknown(case: Case, gate: str, sources: tuple[Source, ...], numbers: dict[str, float]) -> GateVerdict | None:
     """INCONCLUSIVE with the reason why the newest look is not known, or None when it is."""
     problem = next((s.problem for s in sources if s.problem), "")

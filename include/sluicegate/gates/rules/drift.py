@@ -6,12 +6,12 @@ from sluicegate.gates.case import Case
 from sluicegate.gates.drift import Drift
 from sluicegate.gates.looks import DECISIONS, HISTOGRAM, SCORE, Source
 from sluicegate.gates.paired import COLUMNS
-from sluicegate.gates.rules.common import alpha_of, failed, finite, pass_or_wait, undecided, why
+from sluicegate.gates.rules.common import failed, finite, pass_or_wait, undecided, why
 
 
 def score(case: Case) -> GateVerdict:
     """Mean score and score distribution, seen against predicted."""
-    margin, alpha, gate = score_margin(case), alpha_of(case, "score"), case.release.gates.score
+    margin, alpha, gate = score_margin(case), case.gates["score"], case.release.gates.score
     if not uses_pairs(case):
         return _judged(case, "score", margin, margin, alpha)
     shape = alpha * budget.DISTRIBUTION_PART
@@ -47,7 +47,7 @@ def decision_rate(case: Case) -> GateVerdict:
     """Share of positive decisions, seen against predicted."""
     gate = case.release.gates.decision_rate
     margin = gate.margin if gate else 0.0
-    return _judged(case, "decision_rate", margin, 0.0 if gate and gate.any_harm else margin, alpha_of(case, "decision_rate"))
+    return _judged(case, "decision_rate", margin, 0.0 if gate and gate.any_harm else margin, case.gates["decision_rate"])
 
 
 def uses_pairs(case: Case) -> bool:
@@ -124,7 +124,7 @@ def raw_decision_rate(case: Case) -> GateVerdict:
 
 
 def _raw(case: Case, name: str, metric: str, within: float) -> GateVerdict:
-    found, alpha = _drift(case, metric), alpha_of(case, name)
+    found, alpha = _drift(case, metric), case.gates[name]
     if found is None or found.buckets < drift.FEW_BUCKETS or (metric == "score" and not found.champion):
         return _not_yet(case, name, {"margin": within})
     unit = abs(found.champion) if metric == "score" else 1.0

@@ -5,13 +5,13 @@ from math import log
 from sluicegate.domain.verdict import GateVerdict
 from sluicegate.gates import budget, failures, latency
 from sluicegate.gates.case import Case
-from sluicegate.gates.rules.common import NOT_MEASURED, alpha_of, failed, pass_or_wait, undecided
+from sluicegate.gates.rules.common import NOT_MEASURED, failed, pass_or_wait, undecided
 
 
 def p95_ms(case: Case) -> GateVerdict:
     """At most 5 % of the candidate's requests slower than the bound, or than the champion's at the same time."""
     bound = case.release.gates.p95_ms or 0.0
-    alpha = alpha_of(case, "p95_ms")
+    alpha = case.gates["p95_ms"]
     champion, candidate, low, high = latency.bounds(case.latency, case.moments, budget.pass_alpha(case.release), alone=case.alone)
     evidence = float(case.latency.process.log_peak)
     numbers = {
@@ -39,7 +39,7 @@ def error_rate(case: Case) -> GateVerdict:
     """No more errors than the champion at the same time, as servers and gateway count them."""
     gate = case.release.gates.error_rate
     margin = gate.margin if gate else 0.0
-    alpha = alpha_of(case, "error_rate")
+    alpha = case.gates["error_rate"]
     champion, candidate, low, high = failures.bounds(
         case.failures, case.moments, budget.pass_alpha(case.release), reference=case.reference_errors
     )

@@ -7,7 +7,7 @@ from sluicegate.gates import blocks, bounds, budget, matched
 from sluicegate.gates.case import Case
 from sluicegate.gates.labels import Labels
 from sluicegate.gates.matched import FEW_BUCKETS, Means
-from sluicegate.gates.rules.common import NO_HARM_SEEN, alpha_of, failed, finite, pass_or_wait, undecided, unknown, why
+from sluicegate.gates.rules.common import NO_HARM_SEEN, failed, finite, pass_or_wait, undecided, unknown, why
 
 STALLED = "labels_stalled"
 """Reason: outcomes that should be known by now are not."""
@@ -16,7 +16,7 @@ STALLED = "labels_stalled"
 def labels(case: Case) -> GateVerdict:
     """The candidate's answers turn out no worse than the champion's: pairs where there are any, else arms."""
     seen, gate, sources = case.labels, case.release.gates.labels, (case.labels.source,)
-    margin, alpha = gate.margin if gate else 0.0, alpha_of(case, "labels")
+    margin, alpha = gate.margin if gate else 0.0, case.gates["labels"]
     paired = seen.pairs.requests > 0
     count = seen.pairs.requests if paired else seen.counted[1]
     numbers = {"due": float(seen.due), "known": seen.known, "requests": count, "pairs": float(paired), "margin": margin}

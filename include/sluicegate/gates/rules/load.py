@@ -6,7 +6,7 @@ from sluicegate.domain.verdict import GateVerdict, Verdict
 from sluicegate.gates import bounds, budget, matched, memory
 from sluicegate.gates.case import MATCHED_ROWS, Case
 from sluicegate.gates.matched import Means
-from sluicegate.gates.rules.common import NOT_MEASURED, alpha_of, failed, finite, pass_or_wait, undecided, why
+from sluicegate.gates.rules.common import NOT_MEASURED, failed, finite, pass_or_wait, undecided, why
 
 
 def throughput(case: Case) -> GateVerdict:
@@ -42,7 +42,7 @@ class _Ratio:
     """Candidate's mean over the champion's, with bounds at all looks."""
 
     def __init__(self, case: Case, gate: str, means: Means, margin: float) -> None:
-        self.means, self.alpha, self.requests = means, alpha_of(case, gate), case.moments[1].requests
+        self.means, self.alpha, self.requests = means, case.gates[gate], case.moments[1].requests
         self.value, error = means.candidate / means.champion, means.error / means.champion
         self.low = self.value - bounds.half_width(error, margin, self.alpha)
         self.high = self.value + bounds.half_width(error, margin, 2 * budget.pass_alpha(case.release))
@@ -104,7 +104,7 @@ def value(case: Case) -> GateVerdict:
     if unit <= 0:
         return undecided("value", NOT_MEASURED, "the champion's requests are worth nothing: give the margin as absolute", {})
     margin = absolute if absolute is not None else (gate.margin if gate else None) or 0.0
-    alpha, error = alpha_of(case, "value"), found.error / unit
+    alpha, error = case.gates["value"], found.error / unit
     harm = (found.champion - found.candidate) / unit
     numbers = {
         "champion_mean": found.champion,

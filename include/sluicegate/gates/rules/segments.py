@@ -10,7 +10,7 @@ from sluicegate.domain.verdict import GateVerdict, Verdict
 from sluicegate.gates import bounds, contrast
 from sluicegate.gates.case import Case
 from sluicegate.gates.looks import DECISIONS, ERRORS, REQUESTS, SLOW, Array
-from sluicegate.gates.rules.common import NO_HARM_SEEN, NOT_MEASURED, alpha_of, failed, undecided, unknown
+from sluicegate.gates.rules.common import NO_HARM_SEEN, NOT_MEASURED, failed, undecided, unknown
 from sluicegate.gates.segments import log_shares
 
 FEW_GROUPS = 10
@@ -63,7 +63,7 @@ def _suspicions(case: Case) -> Iterator[Suspicion]:
     metrics = _metrics(case)
     found, shares = case.segments, log_shares(case.segments)
     for metric in metrics:
-        log_alpha = log(alpha_of(case, "segments") / len(metrics))
+        log_alpha = log(case.gates["segments"] / len(metrics))
         if metric == "decisions":
             yield from _decisions(case, shares, log_alpha)
             continue
