@@ -54,7 +54,7 @@ class Witness:
         table = self._get("/config_dump?resource=dynamic_route_configs")
         counters = {lane: int(n) for lane, n in _COUNTER.findall(self._get("/stats?filter=candidate.upstream_rq_total").decode())}
         seen = time.time()
-        for state in _states(json.loads(table), seen):
+        for state in states(json.loads(table), seen):
             requests = counters.get(state.lane, 0)
             self._add(replace(state, requests=requests, requests_later=requests, until=asked))
 
@@ -90,7 +90,7 @@ class Witness:
             connection.close()
 
 
-def _states(dump: dict[str, Any], at: float) -> list[Shown]:
+def states(dump: dict[str, Any], at: float) -> list[Shown]:
     """The weights are those that Envoy draws by; the note beside them only tells what they were made from."""
     tables = dump.get("configs", [])
     hosts = tables[0].get("route_config", {}).get("virtual_hosts", []) if tables else []
