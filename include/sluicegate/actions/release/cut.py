@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from sluicegate.actions.release.begin import target
-from sluicegate.domain.rollout import Rollout
-from sluicegate.domain.route import Route
+from sluicegate.domain.rollout import Kind, Rollout
+from sluicegate.domain.route import Route, Target
 from sluicegate.errors import SluicegateError, UnavailableError
 from sluicegate.ports import Ports
 
@@ -68,9 +67,11 @@ def verify(ports: Ports, state: Rollout, route: Route | None) -> dict[str, objec
 
 def _cut_unseen(ports: Ports, state: Rollout) -> None:
     """Write the cut for a gateway that does not answer: it is what the gateway will read when it comes back."""
-    if state.champion is None:
-        return
-    champion = target(ports, state.model, state.champion)
+    deployed = ports.journal.events(state.model, state.rollout_id, kinds=(Kind.DEPLOYED,))
+    if state.champion is None or not deployed:
+        return  # nobody was ever exposed
+    host, _, port = str(deployed[-1].data["targets"][state.champion]).rpartition(":")
+    champion = Target(state.champion, host, int(port))
     ports.router.apply(Route(state.model, champion, salt=state.rollout_id, token=last_token(state)))
 
 

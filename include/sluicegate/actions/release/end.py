@@ -6,7 +6,7 @@ from sluicegate.actions.release.follow import follow_up
 from sluicegate.actions.release.read import champion_version, rollout, status
 from sluicegate.domain.rollout import ENDS, Kind, Outcome, Phase, Rollout
 from sluicegate.domain.route import Route
-from sluicegate.errors import PausedError, RefusedError
+from sluicegate.errors import PausedError, RefusedError, UnavailableError, UnfinishedError
 from sluicegate.ports import Ports
 
 
@@ -23,7 +23,7 @@ def promote(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollou
         data = {"candidate": state.candidate, "champion": state.champion, "reason": _why_promoted(state)}
         ports.journal.append(model, rollout_id, Kind.PROMOTED, data, author=author, token=state.token, unless=ENDS)
     _serve(ports, state)
-    ports.journal.release(model, state.token)
+    _give_back_lock(ports, state)
     follow_up(ports, rollout(ports, model, rollout_id), author=author)
     return rollout(ports, model, rollout_id)
 
@@ -55,7 +55,11 @@ def abort(ports: Ports, model: str, rollout_id: str, *, author: str, reason: str
 
 
 def retire(ports: Ports, model: str, rollout_id: str, *, author: str, reason: str = "retention_over") -> Rollout:
-    """Stop the old champion's server after its retention; refuses while anything still routes to it."""
+    """Stop the old champion's server after its retention; refuses while anything still routes to it.
+
+    Under a lock of its own, so that nobody can begin to need the server while it is being stopped.
+    Raises LockedError while a rollout, or somebody who re-instates, holds the model.
+    """
     state = rollout(ports, model, rollout_id)
     name = f"rollout '{rollout_id}' of model '{model}'"
     if state.reinstated:
@@ -64,9 +68,14 @@ def retire(ports: Ports, model: str, rollout_id: str, *, author: str, reason: st
         raise RefusedError(f"{name} was not promoted: its champion is still in service")
     if state.retired or state.champion is None:
         return state
-    _refuse_retirement(ports, state, state.champion)
-    ports.runtime.stop(model, state.champion)
-    ports.journal.append(model, rollout_id, Kind.RETIRED, {"version": state.champion}, author=author, reason=reason)
+    lock = ports.journal.acquire(model, f"{rollout_id}:retire")
+    try:
+        _refuse_retirement(ports, state, state.champion)
+        ports.runtime.stop(model, state.champion)
+        data = {"version": state.champion}
+        ports.journal.append(model, rollout_id, Kind.RETIRED, data, author=author, reason=reason, token=lock.token)
+    finally:
+        ports.journal.release(model, lock.token)
     return rollout(ports, model, rollout_id)
 
 
@@ -84,7 +93,7 @@ def _end(ports: Ports, state: Rollout, author: str, reason: str, outcome: Outcom
             why = {"reason": state.cut_reason or reason, "message": ""}
         if state.phase is Phase.FAILED:  # a stage that passed has a reason and a message too: those of its PASS
             why = {"reason": state.reason or reason, "message": state.message}
-        end: dict[str, object] = {"outcome": outcome, **why, **verify(ports, state, route)}
+        end: dict[str, object] = {"outcome": outcome, **why, **_verified(ports, state, route)}
         ends = (Kind.PROMOTED, Kind.REVERTED)
         ports.journal.append(
             model, rollout_id, Kind.REVERTED, end, author=author, reason=str(why["reason"]), token=token, unless=ends
@@ -94,6 +103,14 @@ def _end(ports: Ports, state: Rollout, author: str, reason: str, outcome: Outcom
         raise
 
 
+def _verified(ports: Ports, state: Rollout, route: Route | None) -> dict[str, object]:
+    try:
+        return verify(ports, state, route)
+    except UnavailableError as e:
+        name = f"rollout '{state.rollout_id}' of model '{state.model}'"
+        raise UnfinishedError(f"{name} is cut, but the gateway does not confirm it ({e}): ask for the same again") from e
+
+
 def _serve(ports: Ports, state: Rollout) -> None:
     """All traffic to the candidate when it is champion; the route of a newer rollout is left alone."""
     if champion_version(ports, state.model) != state.candidate:
@@ -101,6 +118,14 @@ def _serve(ports: Ports, state: Rollout) -> None:
     route = ports.router.read(state.model)
     if route is None or route.token <= last_token(state):
         ports.router.apply(Route(state.model, target(ports, state.model, state.candidate), token=last_token(state)))
+
+
+def _give_back_lock(ports: Ports, state: Rollout) -> None:
+    """The promotion's lock, or that of a re-instatement which was killed before it wrote anything."""
+    lock = ports.journal.holder(state.model)
+    mine = lock is not None and lock.holder == state.rollout_id
+    if not rollout(ports, state.model, state.rollout_id).reinstated:
+        ports.journal.release(state.model, lock.token if lock is not None and mine else state.token)
 
 
 def _refuse_promotion(state: Rollout) -> None:
@@ -118,6 +143,8 @@ def _refuse_promotion(state: Rollout) -> None:
 def _refuse_retirement(ports: Ports, state: Rollout, version: str) -> None:
     name = f"version {version} of model '{state.model}'"
     route = ports.router.read(state.model)
+    if version == champion_version(ports, state.model):
+        raise RefusedError(f"{name} is the champion: it cannot be retired")
     if route is not None and version in [t.version for t in (route.champion, route.candidate) if t is not None]:
         raise RefusedError(f"{name} still has a route: it cannot be retired")
     newest = status(ports, state.model)
