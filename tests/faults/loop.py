@@ -126,8 +126,8 @@ class Loop:
     def _kill(self, target: str, action: str) -> None:
         self.tape.wind()
         at, met = time.time(), self.tape.open()
-        versions = self.tape.versions(MODEL)
-        over = self.target.kill(target, MODEL, versions[target == "candidate"] or versions[1])
+        champion, candidate = self.tape.versions(MODEL)
+        over = self.target.kill(target, MODEL, candidate if target == "candidate" and candidate else champion)
         over()
         self.hits.append(Hit(len(self.hits) + 1, target, "kill", MODEL, action, at, time.time(), met))
         self.say(f"kill {target} at {action}, back after {time.time() - at:.2f} s")

@@ -88,7 +88,7 @@ class Rounds:
         champion, candidate = self._tape.versions(lane)
         version = {"champion": champion, "candidate": candidate}.get(draw.target, "")
         if draw.target in SERVERS and not version:
-            raise LookupError("the first version has no champion")
+            raise LookupError(f"{lane} has no {draw.target} now")
         step, at, met = self._tape.step(lane), time.time(), self._tape.open()
         over = self._do(draw, lane, version)
         over()

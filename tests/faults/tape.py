@@ -53,9 +53,12 @@ class Tape:
         return tuple(f"{lane}/{rollout}" for lane, rollout in opened if (lane, rollout) not in ended)
 
     def versions(self, lane: str) -> tuple[str, str]:
-        """Champion and candidate of the lane's newest rollout."""
-        opened = next(e for e in reversed(self.entries) if e.lane == lane and e.kind == Kind.OPENED)
-        return str(opened.data["champion"] or ""), str(opened.data["candidate"])
+        """The champion in service and the candidate of the rollout under way; empty where there is none."""
+        mine = [e for e in self.entries if e.lane == lane]
+        promoted = [str(e.data["candidate"]) for e in mine if e.kind == Kind.PROMOTED]
+        opened = [e for e in mine if e.kind == Kind.OPENED]
+        going = bool(opened) and f"{lane}/{opened[-1].rollout}" in self.open()
+        return promoted[-1] if promoted else "", str(opened[-1].data["candidate"]) if going else ""
 
     def _of(self, lane: str) -> list[Entry]:
         kinds = tuple(k for k in Kind if k is not Kind.EVIDENCE)
