@@ -45,19 +45,19 @@ def push(blocks: Blocks, look: Array) -> Blocks:
 def standard_error(blocks: Blocks, column: int) -> float:
     """Standard error of sum(column) / sum(weight) with variance over blocks; infinite below LEAST blocks."""
     weight, total = blocks.sums[:, 0], blocks.sums[:, column]
-    asked = float(weight.sum())
-    return error_of(total - float(total.sum()) / max(asked, 1e-300) * weight) / max(asked, 1e-300)
+    asked = max(float(weight.sum()), 1e-300)
+    return float(errors_of(total - float(total.sum()) / asked * weight)) / asked
 
 
-def error_of(residual: Array) -> float:
-    """Standard error of the sum of what each block leaves unexplained, (blocks,); infinite below LEAST blocks.
+def errors_of(residual: Array) -> Array:
+    """Standard errors of the sums of what each block leaves unexplained, (blocks, ...); infinite below LEAST blocks.
 
     The factor T / (T - 3) is what a variance of T blocks needs to be right on average in the denominator of a t statistic.
     """
     count = len(residual)
     if count < LEAST:
-        return inf
-    return sqrt(float((residual * residual).sum()) * count / (count - 3))
+        return np.full(residual.shape[1:], inf)
+    return np.asarray(np.sqrt((residual * residual).sum(axis=0) * count / (count - 3)))
 
 
 def excess(over_users: float, over_time: float, blocks: Blocks) -> float:

@@ -140,7 +140,7 @@ def open_case(
         reference_errors=_reference(baseline, record) if stage.weight == 100 else None,
         gates=gates,
         forecast=forecast(predicted),
-        means=matched.nothing(len(_matched_rows(gates))),
+        means=matched.nothing(tuple(name != "value" for name in MATCHED_ROWS if name in gates)),
     )
     return replace(_fold(case, baseline), readings=0, memory=Memory())
 

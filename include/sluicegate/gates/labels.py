@@ -36,7 +36,7 @@ class Labels:
     known: float = 0.0
     """Known outcomes of this rollout's answers to users, as last read."""
     block: Array = field(default_factory=lambda: np.zeros((9, 1)))
-    arms: Matched = field(default_factory=lambda: matched.nothing(1))
+    arms: Matched = field(default_factory=lambda: matched.nothing((False,)))
     pairs: Moments = field(default_factory=lambda: moments.of(np.zeros((1, 3, 1)))[0])
     pairs_total: Array = field(default_factory=lambda: np.zeros((3, 1)))
     pairs_in_time: Blocks = field(default_factory=lambda: Blocks(np.zeros((0, 2))))

@@ -3,7 +3,7 @@
 from math import inf, sqrt
 
 from sluicegate.domain.verdict import GateVerdict
-from sluicegate.gates import blocks, bounds, budget, matched
+from sluicegate.gates import blocks, bounds, budget
 from sluicegate.gates.case import Case
 from sluicegate.gates.labels import Labels
 from sluicegate.gates.matched import FEW_BUCKETS, Means
@@ -26,7 +26,7 @@ def labels(case: Case) -> GateVerdict:
     if seen.stalled:
         message = f"{seen.known:.0f} outcomes are known, {seen.due} should be by now: the labels have stalled"
         return undecided("labels", STALLED, message, numbers)
-    found = _of_pairs(seen) if paired else matched.means(seen.arms, 0, relative=False)
+    found = _of_pairs(seen) if paired else next(iter(seen.arms.means), None)
     if found is None or found.error == inf or count < case.stage.min_requests:
         return _not_yet(case, numbers)
     harm = found.candidate - found.champion

@@ -3,7 +3,7 @@
 from math import inf
 
 from sluicegate.domain.verdict import GateVerdict, Verdict
-from sluicegate.gates import bounds, budget, matched, memory
+from sluicegate.gates import bounds, budget, memory
 from sluicegate.gates.case import MATCHED_ROWS, Case
 from sluicegate.gates.matched import Means
 from sluicegate.gates.rules.common import NOT_MEASURED, failed, finite, pass_or_wait, undecided, why
@@ -65,13 +65,12 @@ class _Ratio:
         }
 
 
-def _means(case: Case, gate: str, *, relative: bool) -> Means | GateVerdict:
+def _means(case: Case, gate: str) -> Means | GateVerdict:
     """Both arms' means, or why they are not known."""
-    row = MATCHED_ROWS[gate]
-    if row in case.uncounted:
+    if MATCHED_ROWS[gate] in case.uncounted:
         return undecided(gate, NOT_MEASURED, f"a server does not count what the gate '{gate}' needs", {})
-    place = [r for name, r in MATCHED_ROWS.items() if name in case.gates].index(row)
-    found = matched.means(case.means, place, relative=relative)
+    place = [name for name in MATCHED_ROWS if name in case.gates].index(gate)
+    found = case.means.means[place] if case.means.means else None
     if found is None or found.error == inf:
         reason = case.arms_source.problem or "too_few_requests"
         return undecided(gate, reason, why(case, reason), {"requests": case.moments[1].requests})
@@ -79,7 +78,7 @@ def _means(case: Case, gate: str, *, relative: bool) -> Means | GateVerdict:
 
 
 def _ratio(case: Case, gate: str, margin: float) -> _Ratio | GateVerdict:
-    found = _means(case, gate, relative=True)
+    found = _means(case, gate)
     if isinstance(found, GateVerdict):
         return found
     if found.champion <= 0:
@@ -96,7 +95,7 @@ def _judged(case: Case, gate: str, said: str, numbers: dict[str, float], reason:
 def value(case: Case) -> GateVerdict:
     """Business value of a request, against the champion's at the same time; only less is harm."""
     gate = case.release.gates.value
-    found = _means(case, "value", relative=False)
+    found = _means(case, "value")
     if isinstance(found, GateVerdict):
         return found
     absolute = gate.absolute if gate else None
