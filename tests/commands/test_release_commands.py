@@ -32,6 +32,8 @@ from sluicegate.wiring import Wiring
 
 WRONG_USAGE = 2
 WHY = ("--reason", "customers call", "--author", "anna")
+NO_FOLDER = "sqlite:////nowhere/journal.db"
+NOBODY_LISTENS = "postgresql+psycopg://127.0.0.1:1/gone"
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class TestRevertWhileMuchIsGone:
 
     def test_a_journal_that_is_gone_delays_no_cut_and_a_file_keeps_it(self, world: World) -> None:
         world.expose()
-        told = world.run("revert", "toy", *WHY, SLUICEGATE_JOURNAL_URL="postgresql+psycopg://127.0.0.1:1/gone")
+        told = world.run("revert", "toy", *WHY, SLUICEGATE_JOURNAL_URL=NOBODY_LISTENS)
         assert (told.code, world.weight) == (UNFINISHED, 0)
         (record,) = (world.settings.incidents / "toy").glob("*-cut-*.json")
         kept = json.loads(record.read_text())
@@ -167,7 +169,7 @@ class TestRevertWhileMuchIsGone:
 
     def test_asked_again_when_the_journal_is_back_it_ends_the_rollout(self, world: World) -> None:
         mine = world.expose()
-        world.run("revert", "toy", *WHY, SLUICEGATE_JOURNAL_URL="postgresql+psycopg://127.0.0.1:1/gone")
+        world.run("revert", "toy", *WHY, SLUICEGATE_JOURNAL_URL=NOBODY_LISTENS)
         assert rollout(world, "toy", mine).open
         assert world.run("revert", "toy", *WHY).code == UNFINISHED
         assert rollout(world, "toy", mine).outcome is Outcome.REVERTED
@@ -237,12 +239,12 @@ class TestReadingWhileMuchIsGone:
 
     def test_without_a_journal_status_says_so_by_its_code_too(self, settings: Settings) -> None:
         settings.home.mkdir()
-        told = World(settings).run("status", "toy", SLUICEGATE_JOURNAL_URL="postgresql+psycopg://127.0.0.1:1/gone")
+        told = World(settings).run("status", "toy", SLUICEGATE_JOURNAL_URL=NO_FOLDER)
         assert told.code == UNAVAILABLE
         assert "(journal)" in told.out
 
     @pytest.mark.parametrize("verb", ["pause", "retire"])
     def test_a_verb_without_a_journal_changes_nothing_and_says_so(self, settings: Settings, verb: str) -> None:
         settings.home.mkdir()
-        told = World(settings).run(verb, "toy", *WHY, SLUICEGATE_JOURNAL_URL="postgresql+psycopg://127.0.0.1:1/gone")
+        told = World(settings).run(verb, "toy", *WHY, SLUICEGATE_JOURNAL_URL=NO_FOLDER)
         assert (told.code, told.out) == (UNAVAILABLE, "")
