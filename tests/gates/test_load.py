@@ -26,7 +26,8 @@ def costly(build, requests, busy=0.004, cpu=0.002, value=2.0, **more):
     arm = build.arm(requests)
     varied = [n * (0.9 + 0.2 * (place % 2)) for place, n in enumerate(arm.requests)]
     each = {"busy_sum": busy, "cpu_sum": cpu, "value_sum": value}
-    return replace(arm, **{name: tuple(n * one for n in varied) for name, one in each.items()}, **more)
+    sums = {name: tuple(n * one for n in varied) for name, one in each.items()}
+    return replace(arm, **sums, value_square_sum=tuple(1.01 * n * value**2 for n in arm.requests), **more)
 
 
 @pytest.fixture

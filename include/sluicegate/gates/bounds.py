@@ -38,6 +38,16 @@ def _rho(margin: float, alpha: float) -> float:
     return best_rho((DECIDE_AT / margin) ** 2, alpha)
 
 
+def independent_error(champion: tuple[float, float, float], candidate: tuple[float, float, float], margin: float) -> float:
+    """Standard error of a difference of means if requests were independent: below this no estimate over few users is believed.
+
+    Each arm is its count, sum and sum of squares. The candidate, seen less, is never believed to be quieter than the champion, and
+    one more request that is off by the margin is always thought possible.
+    """
+    quiet = [max(square / count - (total / count) ** 2, 0.0) for count, total, square in (champion, candidate)]
+    return sqrt(quiet[0] / champion[0] + max(quiet) / candidate[0] + (margin / candidate[0]) ** 2)
+
+
 def half_widths(standard_errors: Array, margin: float, alpha: float) -> Array:
     """`half_width` of each standard error."""
     widths = [half_width(error, margin, alpha) for error in standard_errors.ravel().tolist()]

@@ -40,8 +40,8 @@ class Labels:
     pairs: Moments = field(default_factory=lambda: moments.of(np.zeros((1, 3, 1)))[0])
     pairs_total: Array = field(default_factory=lambda: np.zeros((3, 1)))
     pairs_in_time: Blocks = field(default_factory=lambda: Blocks(np.zeros((0, 2))))
-    counted: tuple[float, float] = (0.0, 0.0)
-    """Outcomes of champion and candidate that became known since the stage began."""
+    sums: Array = field(default_factory=lambda: np.zeros(9))
+    """What became known since the stage began, all buckets together."""
 
     @property
     def stalled(self) -> bool:
@@ -75,5 +75,5 @@ def _count(labels: Labels, look: Array) -> Labels:
         pairs_total=total,
         pairs=moments.of(total[None])[0],
         pairs_in_time=blocks.push(labels.pairs_in_time, sums[PAIRS_KNOWN : PAIRS_KNOWN + 2]),
-        counted=(labels.counted[0] + float(sums[CHAMPION_KNOWN]), labels.counted[1] + float(sums[CANDIDATE_KNOWN])),
+        sums=labels.sums + sums,
     )

@@ -12,9 +12,9 @@ from sluicegate.domain.evidence import ArmCounters, GatewayCounters, LabelCounte
 
 Array = NDArray[np.float64]
 
-REQUESTS, ERRORS, DECISIONS, SCORE, SCORE_SQUARE, SLOW, HISTOGRAM, VALUE, BUSY, CPU = range(10)
+REQUESTS, ERRORS, DECISIONS, SCORE, SCORE_SQUARE, SLOW, HISTOGRAM, VALUE, VALUE_SQUARE, BUSY, CPU = range(11)
 """Rows of an arm's array; the score histogram of all buckets stands in the first columns of its row, padded with zeros."""
-ARM_ROWS = 10
+ARM_ROWS = 11
 PAIRS, DIFF, DIFF_SQUARE, CANDIDATE, CANDIDATE_SQUARE, ON, OFF = range(7)
 """Rows of the pairs' array; the two histograms follow as two more rows, padded with zeros."""
 CHAMPION_HISTOGRAM, CANDIDATE_HISTOGRAM = 7, 8
@@ -86,19 +86,19 @@ def arm_array(arm: ArmCounters, bound_ms: float | None) -> Array:
     table = np.zeros((ARM_ROWS, len(arm.requests)))
     table[:SLOW] = (arm.requests, arm.errors, arm.decisions, arm.score_sum, arm.score_square_sum)
     table[HISTOGRAM, : len(arm.score_histogram)] = arm.score_histogram
-    rows = ((SLOW, () if key is None else arm.slow[key]), (VALUE, arm.value_sum), (BUSY, arm.busy_sum), (CPU, arm.cpu_sum))
-    for row, counted in rows:
+    for row, counted in ((SLOW, () if key is None else arm.slow[key]), *_optional(arm)):
         if len(counted):
             table[row] = counted
     return table
 
 
+def _optional(arm: ArmCounters) -> tuple[tuple[int, tuple[float, ...]], ...]:
+    return (VALUE, arm.value_sum), (VALUE_SQUARE, arm.value_square_sum), (BUSY, arm.busy_sum), (CPU, arm.cpu_sum)
+
+
 def uncounted(arm: ArmCounters | None) -> tuple[int, ...]:
     """Rows that this server does not count; none when it could not be read."""
-    if arm is None:
-        return ()
-    rows = ((VALUE, arm.value_sum), (BUSY, arm.busy_sum), (CPU, arm.cpu_sum))
-    return tuple(row for row, counted in rows if not len(counted))
+    return () if arm is None else tuple(row for row, counted in _optional(arm) if not len(counted))
 
 
 def arms_array(reading: Reading, kind: str, bound_ms: float | None) -> tuple[tuple[float, ...], Array | None]:

@@ -5,6 +5,7 @@ from math import inf
 from sluicegate.domain.verdict import GateVerdict, Verdict
 from sluicegate.gates import bounds, budget, memory
 from sluicegate.gates.case import MATCHED_ROWS, Case
+from sluicegate.gates.looks import VALUE, VALUE_SQUARE
 from sluicegate.gates.matched import Means
 from sluicegate.gates.rules.common import NOT_MEASURED, failed, finite, pass_or_wait, undecided, why
 
@@ -43,7 +44,8 @@ class _Ratio:
 
     def __init__(self, case: Case, gate: str, means: Means, margin: float) -> None:
         self.means, self.alpha, self.requests = means, case.gates[gate], case.moments[1].requests
-        self.value, error = means.candidate / means.champion, means.error / means.champion
+        self.value = means.candidate / means.champion
+        error = max(means.error / means.champion, margin / self.requests)  # one request off by the margin is always possible
         self.low = self.value - bounds.half_width(error, margin, self.alpha)
         self.high = self.value + bounds.half_width(error, margin, 2 * budget.pass_alpha(case.release))
 
@@ -103,7 +105,9 @@ def value(case: Case) -> GateVerdict:
     if unit <= 0:
         return undecided("value", NOT_MEASURED, "the champion's requests are worth nothing: give the margin as absolute", {})
     margin = absolute if absolute is not None else (gate.margin if gate else None) or 0.0
-    alpha, error = case.gates["value"], found.error / unit
+    champion, candidate = ((arm.requests, arm.total[VALUE], arm.total[VALUE_SQUARE]) for arm in case.moments)
+    error = max(found.error, bounds.independent_error(champion, candidate, margin * unit)) / unit
+    alpha = case.gates["value"]
     harm = (found.champion - found.candidate) / unit
     numbers = {
         "champion_mean": found.champion,
