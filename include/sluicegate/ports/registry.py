@@ -45,8 +45,11 @@ class Registry(Protocol):
         """A local folder with the version's package."""
         ...
 
-    def alias(self, model: str, name: str, version: str | None) -> None:
-        """Point the alias at a version, or remove it (None)."""
+    def alias(self, model: str, name: str, version: str | None, *, fence: int | None = None) -> None:
+        """Point the alias at a version, or remove it (None).
+
+        `fence` is the number of the journal's event that says so: StaleTokenError when the alias was written for a later event.
+        """
         ...
 
     def resolve(self, model: str, name: str) -> Registered | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sluicegate.domain.rollout import Kind
 from sluicegate.domain.spec import ModelSpec
+from sluicegate.errors import StaleTokenError
 from sluicegate.ports.registry import Record, Registered
 from sluicegate.settings import Settings
 from sluicegate.testing.clock import VirtualClock
@@ -22,6 +23,7 @@ class AliasesOnly:
 
     def __init__(self) -> None:
         self.aliases: dict[str, str] = {}
+        self.fences: dict[str, int] = {}
 
     def register(self, model: str, package: Path, tags: Mapping[str, str], record: Record | None = None) -> Registered:
         raise NotImplementedError("a rollout registers nothing")
@@ -32,7 +34,10 @@ class AliasesOnly:
     def package(self, model: str, version: str) -> Path:
         return Path("packages") / model / version
 
-    def alias(self, model: str, name: str, version: str | None) -> None:
+    def alias(self, model: str, name: str, version: str | None, *, fence: int | None = None) -> None:
+        if fence is not None and fence < self.fences.get(name, 0):
+            raise StaleTokenError(f"alias '{name}' of '{model}' was written for event {self.fences[name]}, after event {fence}")
+        self.fences[name] = fence if fence is not None else self.fences.get(name, 0)
         self.aliases.pop(name, None)
         if version is not None:
             self.aliases[name] = version

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from sluicegate.errors import RefusedError
+from sluicegate.errors import RefusedError, StaleTokenError
 from sluicegate.ports.registry import Record, Registered
 
 
@@ -15,6 +15,7 @@ class MemoryRegistry:
         self._folder = folder
         self._versions: dict[str, list[Registered]] = {}
         self._aliases: dict[tuple[str, str], str] = {}
+        self._fences: dict[tuple[str, str], int] = {}
         self.records: dict[tuple[str, str], Record] = {}
         """What was recorded with each (model, version)."""
 
@@ -39,7 +40,14 @@ class MemoryRegistry:
         self._find(model, version)
         return self._folder / model / version
 
-    def alias(self, model: str, name: str, version: str | None) -> None:
+    def alias(self, model: str, name: str, version: str | None, *, fence: int | None = None) -> None:
+        newest = self._fences.get((model, name), 0)
+        if fence is not None and fence < newest:
+            raise StaleTokenError(f"alias '{name}' of '{model}' was written for event {newest}, after event {fence}")
+        self._point(model, name, version)
+        self._fences[model, name] = newest if fence is None else fence
+
+    def _point(self, model: str, name: str, version: str | None) -> None:
         if version is None:
             self._aliases.pop((model, name), None)
             return

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.errors import RefusedError
+from sluicegate.errors import RefusedError, StaleTokenError
 from sluicegate.ports.registry import Record, Registry
 
 
@@ -42,6 +42,7 @@ class RegistryContract:
         assert registry.versions(model) == []
         assert registry.resolve(model, "champion") is None
         registry.alias(model, "champion", None)
+        registry.alias(model, "champion", None, fence=3)
 
     def test_the_same_training_twice_is_one_version_with_the_newest_tags(
         self, registry: Registry, model: str, tmp_path: Path
@@ -86,6 +87,27 @@ class RegistryContract:
         for _ in range(2):
             registry.alias(model, "champion", None)
             assert registry.resolve(model, "champion") is None
+
+    def test_a_late_writer_cannot_turn_an_alias_back(self, registry: Registry, model: str, tmp_path: Path) -> None:
+        for name in ("one", "two"):
+            registry.register(model, small_package(tmp_path / name, name), {"train_key": name})
+        registry.alias(model, "champion", "1", fence=17)
+        for fence in (90, 90, 101):
+            registry.alias(model, "champion", "2", fence=fence)
+        for late in ("1", None):
+            with pytest.raises(StaleTokenError, match="event 101, after event 90"):
+                registry.alias(model, "champion", late, fence=90)
+        found = registry.resolve(model, "champion")
+        assert found is not None
+        assert found.version == "2"
+        registry.alias(model, "candidate", "1", fence=5)
+        registry.alias(model, "champion", "1", fence=102)
+
+    def test_a_refused_write_fences_nobody_off(self, registry: Registry, model: str, tmp_path: Path) -> None:
+        registry.register(model, small_package(tmp_path / "one"), {"train_key": "one"})
+        with pytest.raises(RefusedError, match="9"):
+            registry.alias(model, "champion", "9", fence=90)
+        registry.alias(model, "champion", "1", fence=80)
 
     def test_an_alias_to_an_unknown_version_is_refused(self, registry: Registry, model: str, tmp_path: Path) -> None:
         registry.register(model, small_package(tmp_path / "p"), {"train_key": "k"})

@@ -69,7 +69,7 @@ class NoRegistry:
     def package(self, model, version):
         return Path()
 
-    def alias(self, model, name, version):
+    def alias(self, model, name, version, *, fence=None):
         pass
 
     def resolve(self, model, name):

@@ -3,11 +3,12 @@ and is tried again by whoever asks for the same end again; the traffic is not to
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-from sluicegate.actions.release.read import champion_version, status
+from sluicegate.actions.release.read import champion_since, champion_version, status
 from sluicegate.domain.notice import Notice
 from sluicegate.domain.rollout import Kind, Outcome, Rollout
-from sluicegate.errors import SluicegateError, UnfinishedError
+from sluicegate.errors import SluicegateError, StaleTokenError, UnfinishedError
 from sluicegate.ports import Event, Ports
 
 Step = Callable[[Ports, Rollout], None]
@@ -103,9 +104,10 @@ def _needed(ports: Ports, state: Rollout, version: str) -> bool:
 
 
 def _point_champion(ports: Ports, state: Rollout) -> None:
-    version = champion_version(ports, state.model)
+    version, since = champion_since(ports, state.model)
     if version is not None:
-        ports.registry.alias(state.model, "champion", version)
+        with suppress(StaleTokenError):  # somebody has pointed it at a later champion meanwhile
+            ports.registry.alias(state.model, "champion", version, fence=since)
 
 
 def _drop_candidate(ports: Ports, state: Rollout) -> None:

@@ -33,11 +33,16 @@ def status(ports: Ports, model: str) -> Rollout | None:
 
 def champion_version(ports: Ports, model: str) -> str | None:
     """The version in service according to the journal, or None before the first promotion."""
+    return champion_since(ports, model)[0]
+
+
+def champion_since(ports: Ports, model: str) -> tuple[str | None, int]:
+    """The version in service and the number of the event that put it there: what fences older writers off."""
     changes = ports.journal.events(model, kinds=(Kind.PROMOTED, Kind.REINSTATED))
     if not changes:
-        return None
+        return None, 0
     last = changes[-1]
-    return str(last.data["champion" if last.kind == Kind.REINSTATED else "candidate"])
+    return str(last.data["champion" if last.kind == Kind.REINSTATED else "candidate"]), last.number
 
 
 def newer_candidate(ports: Ports, state: Rollout) -> str | None:

@@ -10,9 +10,11 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from sluicegate.adapters.mlflow_registry.fence import Fence
 from sluicegate.adapters.mlflow_registry.model_file import input_example, model_file
 from sluicegate.adapters.mlflow_registry.rest import AbsentError, PresentError, Rest
 from sluicegate.errors import PackageError, RefusedError
@@ -55,8 +57,14 @@ class MlflowRegistry:
             self._download(model, version, target)
         return target
 
-    def alias(self, model: str, name: str, version: str | None) -> None:
-        """Point the alias at a version, or remove it (None)."""
+    def alias(self, model: str, name: str, version: str | None, *, fence: int | None = None) -> None:
+        """Point the alias at a version, or remove it (None); StaleTokenError when a larger fence was used for it before."""
+        if fence is None:
+            self._point(model, name, version)
+        else:
+            Fence(self._rest, model, name).write(fence, version, partial(self._point, model, name))
+
+    def _point(self, model: str, name: str, version: str | None) -> None:
         if version is not None:
             self._rest.post("registered-models/alias", {"name": model, "alias": name, "version": version})
             return
