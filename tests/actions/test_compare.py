@@ -3,12 +3,15 @@
 import json
 import re
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sluicegate.actions.comparison.looks import look_at, look_number
 from sluicegate.adapters.estimators import DottedEstimators
+from sluicegate.domain.comparison import Comparison
 from sluicegate.domain.evidence import SCORE_BINS, Predicted
 from sluicegate.errors import RefusedError
 from sluicegate.testing.learning import BLIND, DAY, SIGHTED, SPEC, START, LearningWorld, toy_rows
@@ -28,6 +31,17 @@ def contest(world: LearningWorld, champion: str, candidate: str, rows=None):
     version = world.champion(name, champion)
     world.write(features=candidate)
     return world.compare(world.train(name), name, version)
+
+
+def told(world: LearningWorld, result):
+    """The report's numbers."""
+    return json.loads((world.settings.results / result["compare_key"] / "report.json").read_text())
+
+
+def served(request_id: str, at: float, score: float) -> str:
+    """A line of a server's prediction log."""
+    when = datetime.fromtimestamp(at, UTC).isoformat()
+    return json.dumps({"request_id": request_id, "event_time": when, "role": "answer", "score": score, "inputs": {}}) + "\n"
 
 
 def changed(**comparison):
@@ -109,7 +123,131 @@ class TestVerdict:
         assert (result["verdict"], result["reason"]) == ("inconclusive", "metric_undefined")
 
 
+class TestProtectedSlices:
+    def test_harm_in_a_protected_slice_is_rejected_at_the_full_level(self, world: LearningWorld) -> None:
+        world.write(changed(slices=[], protected=["region=west"]))
+        planted = SIGHTED.replace("return {", "z = None if row['region'] == 'west' else z\n    return {")
+        result = contest(world, SIGHTED, planted, toy_rows(9000))
+        assert (result["verdict"], result["reason"]) == ("reject", "protected_worse")
+
+    def test_a_protected_slice_that_is_absent_is_inconclusive_however_good_the_candidate(self, world: LearningWorld) -> None:
+        world.write(changed(slices=[], protected=["region=east"]))
+        result = contest(world, BLIND, SIGHTED)
+        assert (result["verdict"], result["reason"]) == ("inconclusive", "protected_absent")
+        assert "region = east has no row" in result["message"]
+
+    def test_a_protected_slice_with_too_few_rows_is_inconclusive_and_says_how_many_there_are(self, world: LearningWorld) -> None:
+        world.write(changed(slices=[], protected=["region=west"]))
+        result = contest(world, BLIND, SIGHTED)
+        assert (result["verdict"], result["reason"]) == ("inconclusive", "protected_absent")
+        assert re.search(r"region = west has \d+ rows", result["message"])
+
+    def test_a_protected_slice_without_power_is_inconclusive_and_says_how_many_of_its_rows_would_decide(
+        self, world: LearningWorld
+    ) -> None:
+        spec = changed(slices=[], protected=["region=west"], margin=0.006)
+        world.write(spec)
+        name = world.keep_rows("s", toy_rows(9000))
+        version = world.champion(name, SIGHTED)
+        spec["training"]["params"] |= {"subsample": 0.2}
+        world.write(spec)
+        result = world.compare(world.train(name), name, version)
+        assert (result["verdict"], result["reason"]) == ("inconclusive", "protected_undecided")
+        assert re.search(r"where region = west: .* about [\d,]+ rows of this kind would decide instead of \d+", result["message"])
+
+    def test_a_protected_slice_that_is_proven_no_worse_lets_the_better_candidate_pass(self, world: LearningWorld) -> None:
+        world.write(changed(slices=[], protected=["region=west", "region=north"]))
+        assert contest(world, BLIND, SIGHTED, toy_rows(9000))["verdict"] == "promote"
+
+
+class TestGates:
+    @pytest.mark.parametrize(
+        ("gates", "expected"),
+        [
+            ({"flips": "1%"}, ("reject", "flips_exceeded")),
+            ({"negative_flips": "0.1%"}, ("reject", "negative_flips_exceeded")),
+            ({"size_mb": 0.001}, ("reject", "size_mb_exceeded")),
+            ({"p95_ms": 1e-6}, ("reject", "p95_ms_exceeded")),
+            ({"growth": 1}, ("reject", "growth_exceeded")),
+            ({"flips": "90%", "negative_flips": "50%", "size_mb": 50, "growth": 9, "brier": 0.01}, ("promote", "better")),
+        ],
+    )
+    def test_a_gate_that_is_named_must_be_kept(self, world: LearningWorld, gates, expected) -> None:
+        world.write(changed(slices=[], gates=gates))
+        result = contest(world, BLIND, SIGHTED)
+        assert (result["verdict"], result["reason"]) == expected
+
+    def test_a_gate_that_the_rows_cannot_decide_is_inconclusive(self, world: LearningWorld) -> None:
+        world.write(changed(slices=[], gates={"flips": 0.23}))
+        result = contest(world, BLIND, SIGHTED)
+        assert (result["verdict"], result["reason"]) == ("inconclusive", "flips_undecided")
+        assert "the gate allows 23 %" in result["message"]
+
+    def test_the_first_model_must_keep_its_size_too(self, world: LearningWorld) -> None:
+        world.write(changed(gates={"size_mb": 0.001}))
+        name = world.keep_rows("s", toy_rows())
+        assert world.compare(world.train(name), name, None)["reason"] == "size_mb_exceeded"
+
+
+class TestLooks:
+    def test_a_later_comparison_with_the_same_champion_asks_for_more(self, world: LearningWorld) -> None:
+        name = world.keep_rows("s", toy_rows())
+        version = world.champion(name, BLIND)
+        world.write(features=SIGHTED)
+        trained = world.train(name)
+        inputs = {"train_key": trained["train_key"], "snapshot_id": name, "champion_version": version}
+        first, late = (world.carry("compare", {**inputs, "look": look})["numbers"] for look in (1, 52))
+        assert late["alpha"] < first["alpha"] < 0.05
+        assert late["lower"] < first["lower"]
+        assert late["difference"] == first["difference"]
+
+    def test_the_look_is_the_place_among_trainings_compared_with_this_champion(self) -> None:
+        seen = [("a", "1"), ("b", "1"), ("a", "1"), ("c", "2"), ("d", None)]
+        registered = [{"train_key": key, "champion": champion} for key, champion in seen]
+        assert [look_number(registered, "1", key) for key in ("a", "b", "c", "new")] == [1, 2, 3, 3]
+        assert look_number(registered, "2", "new") == 2
+        assert look_number([], "1", "new") == 1
+
+    def test_no_look_is_laxer_than_a_single_claim(self) -> None:
+        assert look_at(Comparison(false_promotions=0.9, looks=2), 1).level == 0.05
+
+
 class TestTheHoldout:
+    def test_rows_that_repeat_what_was_learned_and_another_mean_label_are_told(self, world: LearningWorld) -> None:
+        rows = toy_rows()
+        for name in ("user", "x", "z", "region", "label"):
+            column = list(rows[name])
+            column[-5:] = column[:5]
+            rows[name] = column
+        report = told(world, contest(world, BLIND, SIGHTED, rows))
+        assert report["holdout"]["repeats_of_training_rows"] == 5
+        assert report["holdout"]["mean_label"] == pytest.approx(report["holdout"]["mean_label_training"], abs=0.1)
+
+    def test_requests_without_a_label_are_counted_with_their_decisions(self, world: LearningWorld) -> None:
+        rows = toy_rows()
+        asked = [(r, t, 0.9) for r, t in zip(rows["request_id"], rows["event_time"], strict=True)]
+        asked += [(f"lost{i}", START + 119 * DAY, 0.9 if i < 70 else 0.1) for i in range(100)]
+        log = world.settings.predictions / "toy" / "1" / "log.jsonl"
+        log.parent.mkdir(parents=True)
+        log.write_text("".join(served(*one) for one in asked) + served("lost1", START + 119 * DAY, 0.9))
+        found = told(world, contest(world, BLIND, SIGHTED, rows))["holdout"]["censored"]
+        assert (found["unlabelled"], found["unlabelled_positive"]) == (100, 70)
+        assert found["share"] == pytest.approx(100 / found["asked"])
+
+    def test_a_weighted_row_counts_for_those_that_never_get_a_label(self, world: LearningWorld) -> None:
+        rows = toy_rows()
+        plain = contest(world, BLIND, SIGHTED, rows)["numbers"]
+        world.write(changed(weight="x"))
+        with pytest.raises(RefusedError, match=r"comparison\.weight names 'x'"):
+            world.compare(world.train("s"), "s", "1")
+        spec = changed(weight="w")
+        spec["data"]["inputs"]["w"] = {"type": "number"}
+        other = LearningWorld(world.settings.home.parent / "weighted", DottedEstimators(), spec)
+        heavy = [3.0 if r == "west" else 1.0 for r in rows["region"]]
+        weighted = contest(other, BLIND, SIGHTED, rows | {"w": heavy})["numbers"]
+        assert weighted["method"] == "paired_bootstrap"
+        assert weighted["champion"] != plain["champion"]
+
     def test_a_champion_that_saw_the_holdout_is_not_compared(self, world: LearningWorld) -> None:
         rows = toy_rows()
         version = world.champion(world.keep_rows("newer", rows), BLIND)

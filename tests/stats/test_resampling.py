@@ -149,6 +149,20 @@ class TestLargeSamples:
             # Two standard errors from 500 resamples differ by 1 / sqrt(500) = 4.5 % of sampling error.
             assert fast.standard_error == pytest.approx(slow.standard_error, rel=0.15)
 
+    def test_a_hundred_thousand_rows_lose_nothing_that_matters_by_binning(self):
+        rng = np.random.default_rng(10)
+        n = 100_000
+        y = rng.random(n) < 0.05
+        champion = rng.normal(size=n) + 1.2 * y
+        candidate = champion + 0.4 * rng.normal(size=n)
+        exact = delong_test(y, champion, candidate)
+        for metric in ("auc", "average_precision"):
+            found = paired_bootstrap(metric, y, champion, candidate, resamples=400, seed=1)
+            assert found.difference == evaluate(metric, y, candidate) - evaluate(metric, y, champion)
+            assert 0 < found.binning_error < 0.02 * found.standard_error
+            if metric == "auc":  # 400 resamples know their standard error to 1 / sqrt(800) = 3.5 %
+                assert found.standard_error == pytest.approx(exact.standard_error, rel=0.15)
+
     def test_many_clusters_are_grouped_without_losing_their_correlation(self):
         rng = np.random.default_rng(9)
         clusters = np.repeat(np.arange(10_000), 3)
