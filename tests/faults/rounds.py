@@ -9,7 +9,7 @@ from tests.faults.records import Hit
 from tests.faults.tape import STEPS, Tape
 from tests.faults.targets import KILLED, OTHERS, SERVERS, STOPPED, Target
 
-from sluicegate.errors import UnavailableError
+from sluicegate.errors import SluicegateError, UnavailableError
 
 SELDOM = {"supervisor": 0.25}
 """Chance of a target relative to the others: after the supervisor's death everything is started anew, most of a minute."""
@@ -57,6 +57,8 @@ class Rounds:
     def __init__(self, target: Target, tape: Tape, lanes: Sequence[str], lease: float, say: Callable[[str], None]) -> None:
         self._target, self._tape, self._lanes, self._lease, self._say = target, tape, lanes, lease, say
         self.hits: list[Hit] = []
+        self.stuck: list[str] = []
+        """One sentence a target that did not come back."""
 
     def carry_out(self, draw: Draw) -> Hit:
         """One round. Returns when the target is back; the rollouts that it met go on."""
@@ -91,7 +93,10 @@ class Rounds:
             raise LookupError(f"{lane} has no {draw.target} now")
         step, at, met = self._tape.step(lane), time.time(), self._tape.open()
         over = self._do(draw, lane, version)
-        over()
+        try:
+            over()
+        except (TimeoutError, SluicegateError) as problem:  # what does not come back is found out, not a crash of the finder
+            self.stuck.append(f"{draw.how} {draw.target} at {step}: {problem}")
         hit = Hit(len(self.hits) + 1, draw.target, draw.how, lane, step or "between", at, time.time(), met)
         self.hits.append(hit)
         self._say(f"{hit.number:4} {hit.how:4} {hit.target:16} {lane} at {hit.step:9} back after {hit.back_at - at:5.2f} s")

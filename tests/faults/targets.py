@@ -165,7 +165,9 @@ class Target:
     def _start_again(self) -> None:
         """What a person does whose supervisor is gone: everything else still runs, and would run twice."""
         down(self._settings)
-        up(self._settings)
+        with contextlib.suppress(UnavailableError):  # a machine that is too busy for the start: up again only waits
+            return up(self._settings)
+        return up(self._settings)
 
 
 @contextmanager

@@ -67,7 +67,7 @@ class World:
             journal=[entry for lane in self.lanes for entry in whole_journal(self.ports, lane.model)],
             hits=list(self.rounds.hits),
             ends=[end_of(self.ports, self.witness, lane.model) for lane in self.lanes],
-            stuck=stuck,
+            stuck=[*stuck, *self.rounds.stuck],
             lease=LEASE_S,
         )
 
