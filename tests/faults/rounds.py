@@ -82,7 +82,7 @@ class Rounds:
                 return new[0]
             going = [lane for lane, at in steps.items() if at]
             if going and time.monotonic() > until:
-                return going[0]
+                return going[len(self.hits) % len(going)]
             before = steps
             time.sleep(0.1)
 
