@@ -65,7 +65,7 @@ def _head(text: str | None) -> "Head | None":
 
 
 def _replay(args: argparse.Namespace) -> int:
-    from sluicegate.actions.journal import replay
+    from sluicegate.actions.journal import judge_code, replay
 
     rollouts = replay(_archive(args.file), args.model, args.rollout)
     if not rollouts and (args.model or args.rollout):
@@ -79,7 +79,10 @@ def _replay(args: argparse.Namespace) -> int:
         said = "every verdict comes out again" if one.same else f"{len(one.differences)} verdicts differ"
         print(f"{one.model} {one.rollout_id}: {one.looks} looks ({one.exact} compared bit for bit), {said}")
         for d in one.differences:
-            print(f"  event {d.number}: journaled {d.journaled}, replayed {d.replayed}")
+            other = (
+                f", by the judge {d.judge or 'of an older version'}, this is {judge_code()}" if d.judge != judge_code() else ""
+            )
+            print(f"  event {d.number}: journaled {d.journaled}{other}, replayed {d.replayed}")
     return DONE if all(one.same for one in rollouts) else REFUSED
 
 

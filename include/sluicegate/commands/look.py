@@ -9,6 +9,8 @@ from sluicegate.commands import DONE, UNAVAILABLE
 from sluicegate.errors import RefusedError, UnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sluicegate.actions.release.why import Explanation
     from sluicegate.commands import Verbs
     from sluicegate.ports import Event, Ports
@@ -141,11 +143,21 @@ def _paragraph(said: "Explanation") -> str:
     lines = [f"{said.model}, rollout {said.rollout}", said.standing, f"verdict: {said.verdict or 'none yet'}, {said.because}"]
     for gate in said.gates:
         lines.append(f"  {gate['gate']:14} {gate['verdict']:13} {gate['reason']}: {gate['message']}")
-        if gate["numbers"]:
-            lines.append(" " * 17 + ", ".join(f"{name} {value:.4g}" for name, value in gate["numbers"].items()))
+        lines += [" " * 17 + words for words in [_words(gate["numbers"])] if words]
     lines += [f"missing: {what}" for what in said.missing]
     lines += [*said.people, f"next: {said.next}", ""]
     return "\n".join("".join(c if c.isprintable() else "?" for c in line) for line in lines)
+
+
+def _words(numbers: "Mapping[str, float]") -> str:
+    """The numbers that every gate has, in words; --json has all of them."""
+    parts = []
+    if {"harm", "harm_low", "harm_high"} <= set(numbers):
+        parts.append(f"harm {numbers['harm']:.4g}, bounds {numbers['harm_low']:.4g} to {numbers['harm_high']:.4g}")
+    for name, text in (("margin", "tolerated {:.4g}"), ("requests", "{:.0f} requests seen"), ("alpha", "error budget {:.3g}")):
+        if name in numbers:
+            parts.append(text.format(numbers[name]))
+    return ", ".join(parts)
 
 
 def _models(model: str | None) -> list[str]:

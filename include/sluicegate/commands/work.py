@@ -1,4 +1,4 @@
-"""What a supervisor or a worker starts: an order, the guard. (`serve` has a command line of its own.)"""
+"""What a supervisor or a worker starts: an order, the guard, the sweep. (`serve` has a command line of its own.)"""
 
 import argparse
 import contextlib
@@ -20,13 +20,15 @@ FIRST = -10
 
 
 def add_commands(verbs: "Verbs") -> None:
-    """Add serve, order and guard."""
+    """Add serve, order, guard and sweep."""
     verbs.add_parser("serve", help="a model server (see: serve --help)")
     order = verbs.add_parser("order", help="carry out the order in FILE and commit its result")
     order.add_argument("file", type=Path)
     order.set_defaults(run=_order)
     guard = verbs.add_parser("guard", help="give expired leases back to the champion; runs until stopped")
     guard.set_defaults(run=_guard)
+    sweep = verbs.add_parser("sweep", help="end rollouts that nobody works on any more; runs until stopped")
+    sweep.set_defaults(run=_sweep)
 
 
 def _order(args: argparse.Namespace) -> int:
@@ -53,3 +55,10 @@ def _guard(_: argparse.Namespace) -> None:
     with contextlib.suppress(PermissionError):
         os.nice(FIRST)
     run_guard(wire())
+
+
+def _sweep(_: argparse.Namespace) -> None:
+    from sluicegate.actions.release.abandoned import run_sweep
+    from sluicegate.wiring import wire
+
+    run_sweep(wire())

@@ -8,6 +8,7 @@ from sluicegate.actions.release.people import may_leave_undecided
 from sluicegate.actions.release.read import rollout
 from sluicegate.domain.rollout import Kind, Outcome, Phase, Rollout, StageRecord
 from sluicegate.domain.verdict import StageVerdict, Verdict
+from sluicegate.gates.rules import NO_HARM_SEEN
 from sluicegate.ports import Event, Ports
 
 SILENT_FOR = 3
@@ -46,11 +47,10 @@ def explain(ports: Ports, model: str, rollout_id: str) -> Explanation:
     if not state.records:
         return Explanation(model, rollout_id, standing, None, _before(state), next=_next(state, None, now), people=people)
     verdict = present_verdict(ports, state, state.records[-1].index)
-    missing = [f"{g.gate}: {g.message}" for g in verdict.gates if g.verdict is not Verdict.PASS]
     return Explanation(
         *(model, rollout_id, standing, str(verdict.verdict), f"{verdict.reason}: {verdict.message}"),
         gates=tuple(g.to_dict() for g in verdict.gates),
-        missing=tuple(missing + _silence(ports, state, now)),
+        missing=tuple(_missing(verdict) + _silence(ports, state, now)),
         next=_next(state, verdict, now),
         people=people,
     )
@@ -62,6 +62,15 @@ _DEEDS = (Kind.PAUSED, Kind.UNPAUSED, Kind.APPROVED, Kind.WITHDRAWN, Kind.CUT, K
 def _deed(event: Event) -> str:
     reason = event.reason or event.data.get("reason", "")
     return f"{event.kind.lower()} by {event.author}: {reason}"
+
+
+def _missing(verdict: StageVerdict) -> list[str]:
+    """What the stage waits for: gates that cannot decide yet, then what concerns no single gate."""
+    if verdict.verdict is not Verdict.INCONCLUSIVE:
+        return []
+    waiting = [g for g in verdict.gates if g.verdict is Verdict.INCONCLUSIVE and g.reason != NO_HARM_SEEN]
+    told = [f"{g.gate}: {g.message}" for g in waiting]
+    return told if verdict.message in told else [*told, verdict.message]
 
 
 def _standing(state: Rollout, now: float) -> str:
