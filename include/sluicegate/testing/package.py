@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sluicegate.serving.features import Row
 from sluicegate.serving.package import Model, write_package
 
 FEATURES = """\
@@ -51,6 +52,7 @@ def toy_package(
     names: Sequence[str] = ("distance", "wind"),
     onnx_bytes: bytes | None = None,
     golden: int = 20,
+    golden_rows: Sequence[Row] | None = None,
 ) -> Model:
     """Write the package into `folder` / package and open it; `features` and `spec` are the two files of its user."""
     sources = folder / "sources"
@@ -63,7 +65,7 @@ def toy_package(
         features_source=sources / "features.py",
         features=names,
         onnx_bytes=onnx_bytes or logistic_onnx(SLOPES, BIAS),
-        golden_rows=[toy_row(number) for number in range(golden)],
+        golden_rows=[toy_row(number) for number in range(golden)] if golden_rows is None else golden_rows,
         snapshot_id="snapshot",
         code_digest="code",
         model_hash="hash",
