@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sluicegate.__main__ import main
-from sluicegate.actions.journal import replay, verify
+from sluicegate.actions.journal import judge_code, replay, verify
 from sluicegate.actions.release import deploy, enter_stage, open_rollout, open_watch, promote, revert
 from sluicegate.adapters.journal_file import JournalFile
 from sluicegate.adapters.sql_journal import SqlArchive, SqlJournal
@@ -164,6 +164,18 @@ class TestReplay:
         rows[place + 1] = replace(rows[place + 1], data=json.dumps(looked))
         (one,) = replay(_file(tmp_path, rows))
         assert one.differences[0].number == rows[place + 1].number
+
+    def test_a_verdict_of_another_judge_is_told_from_a_forged_one(
+        self, ports: FakePorts, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        _released(ports)
+        rows = _rows(url)
+        place = next(i for i, r in enumerate(rows) if r.kind == Kind.EVIDENCE)
+        other = json.loads(rows[place].data) | {"judge": "0badc0de", "digest": "0" * 16}
+        rows[place] = replace(rows[place], data=json.dumps(other))
+        _file(tmp_path, rows)
+        assert main(["journal", "replay", "--file", str(tmp_path / "changed.jsonl")]) == 1
+        assert f"by the judge 0badc0de, this is {judge_code()}, replayed" in capsys.readouterr().out
 
     def test_an_unknown_rollout_has_nothing_to_replay(self, ports: FakePorts, url: str) -> None:
         _released(ports)

@@ -24,6 +24,8 @@ class Difference:
     """Of the event."""
     journaled: str
     replayed: str
+    judge: str = ""
+    """The judge's code when it was journaled (`judge_code`); empty in older journals."""
 
 
 @dataclass
@@ -89,7 +91,8 @@ class _Replay:
         journaled = (data["verdict"], data["reason"], data.get("digest", verdict.digest))
         replayed = (verdict.verdict.value, verdict.reason, verdict.digest)
         if journaled != replayed:
-            self.result.differences.append(Difference(number, " ".join(journaled), " ".join(replayed)))
+            difference = Difference(number, " ".join(journaled), " ".join(replayed), str(data.get("judge", "")))
+            self.result.differences.append(difference)
 
 
 class _Stage:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
+from sluicegate.actions.journal.code import judge_code
 from sluicegate.actions.release import withdraw
 from sluicegate.actions.release.evidence import Seen, blind, stage_entry, stage_seen
 from sluicegate.actions.release.people import may_leave_undecided, overdue
@@ -136,7 +137,7 @@ class Watch:
     def _write(self, case: Case, verdict: StageVerdict, reading: Reading, decision: Decision) -> None:
         packed = pack(reading, self._base)
         evidence = {"index": self._index, "reading": packed, "verdict": verdict.verdict, "reason": verdict.reason}
-        event = self._append(Kind.EVIDENCE, evidence | {"digest": verdict.digest})
+        event = self._append(Kind.EVIDENCE, evidence | {"digest": verdict.digest, "judge": judge_code()})
         self._base = unpack(packed, event.number, self._base)
         self._case = case  # not before: a reading that the journal lacks must not bear on a verdict that it has
         if decision in ("pass", *CUTS):
