@@ -106,6 +106,17 @@ def test_evidence_that_comes_and_goes_is_trusted_only_so_often(ports: FakePorts,
     assert rollout(ports, "toy", mine).open
 
 
+def test_while_it_is_withdrawn_the_journal_shows_that_somebody_looks(ports: FakePorts, mine: str) -> None:
+    watch = at_ten_percent(ports, mine)
+    ports.meter.gone = GONE
+    look_for(ports, watch, 40)
+    before = ports.clock.now()
+    look_for(ports, watch, 60)
+    newest = ports.journal.events("toy", mine)[-1]
+    assert (newest.kind, newest.at > before + 40) == (Kind.LOOKED, True)
+    assert events(ports, mine, Kind.LOOKED).count(Kind.LOOKED) <= 10
+
+
 @pytest.mark.parametrize(("undecided", "decision"), [("revert", "undecided"), ("hold", "never")])
 def test_at_the_deadline_the_spec_decides(undecided: str, decision: str) -> None:
     ports = world(stages={1: {"deadline": "60s"}}, undecided=undecided, look_every="2s")

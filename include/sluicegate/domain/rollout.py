@@ -21,6 +21,8 @@ class Kind(StrEnum):
     EVIDENCE = "EVIDENCE"
     WITHDRAWN = "WITHDRAWN"
     """The watcher could read nothing and took the stage's traffic away; the rollout stays open."""
+    LOOKED = "LOOKED"
+    """Now and then while traffic is withdrawn: somebody is still looking."""
     APPROVAL_ASKED = "APPROVAL_ASKED"
     APPROVED = "APPROVED"
     PAUSED = "PAUSED"

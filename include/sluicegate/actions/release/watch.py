@@ -50,6 +50,7 @@ class Watch:
         self._ports, self._index, self._route, self._author = ports, index, route, author
         self._state, self._number = known
         self._case, self._base, self._usable_at = seen.case, seen.base, seen.usable_at
+        self._told_at = 0.0
 
     @property
     def look_every(self) -> float:
@@ -132,6 +133,9 @@ class Watch:
         elif not why_blind and withdraw.may_give_back(self._state, reading.taken_at):
             self._route = withdraw.give_back(self._ports, self._state, self._index, author=self._author)
             self._usable_at = reading.taken_at
+        elif reading.taken_at - self._told_at >= self._state.release.lease:
+            self._append(Kind.LOOKED, {"index": self._index, "reason": why_blind})
+            self._told_at = reading.taken_at
         return Look(verdict, decision, why_blind)
 
     def _write(self, case: Case, verdict: StageVerdict, reading: Reading, decision: Decision) -> None:
