@@ -176,20 +176,15 @@ def end_abandoned(ports: Ports, model: str, mine: str) -> bool:
 
     One run of the Dag is active at a time, so the holder's run is over. False when somebody else holds the lock.
     """
-    from sluicegate.actions.release import promote, reinstate, revert, status
+    from sluicegate.actions.release.abandoned import finish
 
-    lock, left = ports.journal.holder(model), status(ports, model)
-    if lock is not None and not ports.journal.events(model, lock.holder, kinds=(Kind.OPENED,)):
-        ports.journal.release(model, lock.token)  # killed between taking the lock and writing the plan
+    lock = ports.journal.holder(model)
+    if lock is None:
         return True
-    if left is None or ports.journal.events(model, left.rollout_id, kinds=(Kind.OPENED,))[0].author != mine:
+    opened = ports.journal.events(model, lock.holder, kinds=(Kind.OPENED,))
+    if opened and opened[0].author != mine:
         return False
-    if left.reinstated:
-        reinstate(ports, model, left.rollout_id, author=mine, reason="abandoned")
-    elif left.outcome is Outcome.PROMOTED:
-        promote(ports, model, left.rollout_id, author=mine)
-    else:
-        revert(ports, model, left.rollout_id, author=mine, reason="abandoned")
+    finish(ports, lock, author=mine)
     return True
 
 

@@ -32,7 +32,7 @@ def parsed(settings: Settings, *parts: Program) -> configparser.RawConfigParser:
 class TestPrograms:
     def test_the_stack_is_a_gateway_its_guard_mlflow_and_the_four_parts_of_airflow(self, settings: Settings) -> None:
         names = [part.name for part in programs(settings, ENVOY)]
-        assert names == ["gateway", "guard", "mlflow", *AIRFLOW]
+        assert names == ["gateway", "guard", "sweep", "mlflow", *AIRFLOW]
 
     def test_the_gateway_starts_before_what_uses_it(self, settings: Settings) -> None:
         parts = programs(settings, ENVOY)

@@ -16,6 +16,8 @@ from sluicegate.domain.gate_spec import Gates as Gates
 from sluicegate.domain.parts import Duration, Part
 from sluicegate.errors import SpecError
 
+ABANDONED_S = 1800.0
+"""Longer than Airflow is usually away for an upgrade; a lease ends the exposure long before."""
 NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
 
 
@@ -141,6 +143,8 @@ class Release(Part):
     """Traffic is held at most this long by a watcher that can read nothing, seconds; None is three leases."""
     retention: Duration = 86400.0
     """How long the old champion stays warm after a promotion, seconds."""
+    abandoned: Annotated[Duration, Field(gt=0)] = ABANDONED_S
+    """A rollout about which nothing was journaled for so long (nobody looks, no task works on it) is taken back, seconds."""
     newer: Literal["wait", "supersede"] = "wait"
     """Whether a newer candidate waits for the end of this rollout, or ends it as SUPERSEDED."""
 

@@ -59,6 +59,7 @@ def programs(settings: Settings, envoy: tuple[str, ...], database: str = "") -> 
         Program(
             "guard", (str(python()), "-m", "sluicegate", "guard"), (settings.gateway / "guard").absolute().as_uri(), priority=110
         ),
+        Program("sweep", (str(python()), "-m", "sluicegate", "sweep"), priority=110),
         Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200, stop_seconds=3),
         Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", 300, 6, impatient),
         Program("airflow-scheduler", (airflow, "scheduler", "-s"), priority=310),  # -s: no log server on 0.0.0.0
