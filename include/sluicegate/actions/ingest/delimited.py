@@ -68,9 +68,9 @@ class _Lines:
         return found
 
     def joined(self, chosen: Rows) -> bytes:
-        """The text of these lines; the whole text but its header when none is missing."""
+        """The text of these lines; everything from the first to the last of them when none is missing in between."""
         if len(chosen) == len(self.places) - 1 and len(chosen) and self.places[-1] - self.places[0] == len(chosen):
-            return self.data[self.starts[1] :]
+            return self.data[self.starts[1] : self.ends[-1] + 1]
         return b"\n".join(self.text(i) for i in chosen.tolist())
 
 
