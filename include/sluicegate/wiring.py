@@ -4,9 +4,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from sluicegate.domain.spec import ModelSpec, parse_spec
+from sluicegate.domain.spec_text import parse_yaml
 from sluicegate.errors import SpecError
 from sluicegate.settings import Settings
 
@@ -137,12 +136,10 @@ def read_spec(settings: Settings, model: str) -> ModelSpec:
     path = folder / "spec.yaml"
     where = f"{folder.name}/spec.yaml"
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
+        content = path.read_bytes()
+    except OSError as e:
         raise SpecError(f"{where}: cannot be read ({e}): a model is a folder with spec.yaml and features.py") from e
-    except yaml.YAMLError as e:
-        raise SpecError(f"{where}: is not YAML: {' '.join(str(e).split())}") from e
-    spec = parse_spec(raw, where)
+    spec = parse_spec(parse_yaml(content, where), where)
     if spec.model != model:
         raise SpecError(f"{where}: 'model' is '{spec.model}' but the folder is named '{model}': make them equal")
     if not (folder / "features.py").is_file():

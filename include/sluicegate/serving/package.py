@@ -205,14 +205,10 @@ def _manifest(spec: "ModelSpec", features: Sequence[str], identity: _Identity) -
 
 
 def _spec(content: bytes, where: str) -> "ModelSpec":
-    import yaml  # only who writes a package reads specs: a server starts without pydantic
+    from sluicegate.domain.spec import parse_spec  # only who writes a package reads specs: a server starts without pydantic
+    from sluicegate.domain.spec_text import parse_yaml
 
-    from sluicegate.domain.spec import parse_spec
-
-    try:
-        return parse_spec(yaml.safe_load(content), where)
-    except yaml.YAMLError as e:
-        raise SpecError(f"{where}: is not YAML: {' '.join(str(e).split())}") from e
+    return parse_spec(parse_yaml(content, where), where)
 
 
 def _golden(model: Model, rows: Sequence[Row]) -> bytes:
