@@ -8,8 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sluicegate.domain.evidence import ArmCounters, GatewayCounters, Reading
-from sluicegate.domain.route import Route, Target
+import numpy as np
+
+from sluicegate.domain.evidence import SCORE_BINS, SEGMENT_BUCKETS, ArmCounters, GatewayCounters, Reading
+from sluicegate.domain.route import BUCKETS, Route, Target
 from sluicegate.errors import UnavailableError
 
 TIMEOUT_S = 0.5
@@ -18,6 +20,9 @@ EVIDENCE_TIMEOUT_S = 0.15
 """A model server that is slower than this is saturated: what it writes from another thread is read instead."""
 FRESH_S = 1.0
 """Evidence that was written longer ago than this is not known any more."""
+ROWS = ("requests", "errors", "decisions", "score_sum", "score_square_sum")
+LATER_ROWS = ("value_sum", "value_square_sum", "busy_sum", "cpu_sum")
+"""Rows of an arm that a server may not count."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +86,29 @@ def evidence(source: Source, model: str, target: Target, written: Path) -> Evide
             raise UnavailableError(f"{target.address} serves version {raw['version']} of '{raw['model']}', not {target.version}")
         arms = Reading.from_dict({"taken_at": 0.0, "champion": raw["answer"], "mirror": raw["mirror"]})
         low, high = raw["score_range"]
+        for arm in (arms.champion, arms.mirror):
+            _check(arm)
     except (KeyError, TypeError, ValueError, AttributeError) as e:
         raise UnavailableError(f"{target.address} answers something else than evidence ({e!r})") from e
-    assert arms.champion is not None  # both were given
+    assert arms.champion is not None  # _check saw both
     assert arms.mirror is not None
     return Evidence(arms.champion, arms.mirror, (float(low), float(high)))
+
+
+def _check(arm: ArmCounters | None) -> None:
+    """ValueError or TypeError when a row has another length or holds something else than numbers. NaN is the judge's to tell."""
+    if arm is None:
+        raise ValueError("a role is missing")
+    rows = [(getattr(arm, name), BUCKETS) for name in ROWS] + [(counts, BUCKETS) for counts in arm.slow.values()]
+    rows += [(row, BUCKETS) for row in (getattr(arm, name) for name in LATER_ROWS) if row]
+    rows.append((arm.score_histogram, SCORE_BINS))
+    for segment in arm.segments.values():
+        counted = (segment.requests, segment.errors, segment.decisions, *segment.slow.values())
+        rows += [(row, SEGMENT_BUCKETS) for row in counted]
+    for row, length in rows:
+        shape = np.asarray(row, dtype=np.float64).shape
+        if shape != (length,):
+            raise ValueError(f"{shape} numbers where {length} were due")
 
 
 def _written(path: Path, silent: UnavailableError) -> Any:
