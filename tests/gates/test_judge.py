@@ -11,7 +11,7 @@ from sluicegate.domain.evidence import GatewayCounters, Reading
 from sluicegate.domain.spec import Gate, Gates, Release, StageSpec
 from sluicegate.domain.verdict import Verdict
 from sluicegate.gates import add, budget, judge, open_case
-from sluicegate.testing.evidence import Behaviour, Service, constant
+from sluicegate.testing.evidence import Behaviour, Service, constant, enriched
 
 
 def said(case):
@@ -112,6 +112,41 @@ class TestHold:
     def test_an_older_reading_is_ignored(self, build):
         case = build.after(build.opened(25), 10, build.healthy(25))
         assert add(case, build.healthy(25)(3)) is case
+
+
+class TestEveryGate:
+    """A plan with every gate there is, on evidence for all of them."""
+
+    @pytest.fixture
+    def case(self, build):
+        names = {name: {} for name in ("error_rate", "throughput", "cpu_ms", "decision_rate")}
+        margins = {"score": {"margin": 0.03}, "value": {"margin": "5%"}, "labels": {"margin": 0.02, "within": 10}}
+        raw = {"raw_score_mean": {"within": "5%"}, "raw_decision_rate": {"within": "2pp"}}
+        gates = Gates.model_validate(names | margins | raw | {"p95_ms": 25, "memory_mb": 500})
+        release = build.release.model_copy(update={"gates": gates, "segments": ("carrier",)})
+        return build.opened(50, release=release, baseline=enriched(build.reading(0.0)))
+
+    @staticmethod
+    def healthy(build):
+        make = build.healthy(50)
+        return lambda second: enriched(make(second))
+
+    def test_all_twelve_pass_a_healthy_candidate(self, build, case):
+        verdict = judge(build.after(case, 40, self.healthy(build)))
+        assert {g.gate: g.reason for g in verdict.gates if g.verdict is not Verdict.PASS} == {}
+        assert len(verdict.gates) == 12
+
+    @pytest.mark.parametrize(
+        "dark", [{}, {"champion": None}, {"candidate": None}, {"gateway": None}, {"pairs": None}, {"labels": None}]
+    )
+    def test_a_source_that_is_gone_holds_and_the_stage_goes_on_by_itself_when_it_is_back(self, build, case, dark):
+        healthy = self.healthy(build)
+        case = build.after(case, 40, healthy)
+        for second in range(41, 61):
+            gone = replace(healthy(second), missing=("gone",), **dark) if dark else Reading(float(second), missing=("gone",))
+            case = add(case, gone)
+            assert said(case) == (Verdict.INCONCLUSIVE, "source_missing")
+        assert judge(add(case, healthy(61))).verdict is Verdict.PASS
 
 
 class TestStop:

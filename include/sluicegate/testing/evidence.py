@@ -1,12 +1,23 @@
 """A service in numbers: readings such as a meter would take them, for tests and simulations of the judge. Seeded, no clock."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sluicegate.domain.evidence import SCORE_BINS, ArmCounters, GatewayCounters, PairCounters, Predicted, Reading
+from sluicegate.domain.evidence import (
+    SCORE_BINS,
+    SEGMENT_BUCKETS,
+    ArmCounters,
+    GatewayCounters,
+    LabelCounters,
+    PairCounters,
+    Predicted,
+    Reading,
+    Segment,
+)
 from sluicegate.domain.route import BUCKETS
 from sluicegate.domain.spec import StageSpec
 
@@ -178,6 +189,39 @@ class _Arm:
         return int(self._rows[0].sum()), int(self._rows[1].sum())
 
 
+SEGMENTS = ("carrier=AA", "carrier=HA", "carrier=UA")
+"""Of `enriched`: a half, a third and a quarter of the requests."""
+
+
+def enriched(reading: Reading) -> Reading:
+    """The reading with value, load, memory, segments and labels as well, alike for both arms and growing like their requests."""
+    arms: dict[str, Any] = {
+        name: _rich(arm) for name in ("champion", "candidate", "mirror") if (arm := getattr(reading, name)) is not None
+    }
+    known = (() if (arm := getattr(reading, name)) is None else arm.requests for name in ("champion", "candidate"))
+    pairs = () if reading.pairs is None else reading.pairs.pairs
+    counted = [part or (0,) * BUCKETS for part in (*known, pairs)]
+    losses = [
+        (part, tuple(n * mean for n in part), tuple(n * (mean**2 + 0.01) for n in part))
+        for part, mean in zip(counted, (0.2, 0.2, 0.0), strict=True)
+    ]
+    due = sum(counted[0]) + sum(counted[1])
+    return replace(reading, **arms, labels=LabelCounters(0.0, *losses[0], *losses[1], *losses[2], due=due))
+
+
+def _rich(arm: ArmCounters) -> ArmCounters:
+    asked = np.array(arm.requests)
+    uneven = asked * np.where(np.arange(len(asked)) % 2, 0.9, 1.1)
+    segments = {}
+    for place, name in enumerate(SEGMENTS):
+        part = asked.reshape(-1, SEGMENT_BUCKETS).sum(axis=0) // (place + 2)
+        slow = {bound: _whole(part // 50) for bound in arm.slow}
+        segments[name] = Segment(_whole(part), _whole(part // 100), _whole(part // 5), slow)
+    sums = {"value_sum": 1.3, "value_square_sum": 1.9, "busy_sum": 0.004, "cpu_sum": 0.003}
+    grown: dict[str, Any] = {name: tuple((uneven * unit).tolist()) for name, unit in sums.items()}
+    return replace(arm, **grown, segments=segments, cpu_seconds=float(asked.sum()) * 0.004, memory_bytes=2e8)
+
+
 def histogram(score: Array) -> Array:
     """Counts in SCORE_BINS equal bins of 0..1; outside falls in the outer bins."""
     place = np.clip((score * SCORE_BINS).astype(np.int64), 0, SCORE_BINS - 1)
@@ -208,5 +252,5 @@ def predict(champion: Array, candidate: Array, threshold: float) -> Predicted:
     )
 
 
-def _whole(values: Array) -> tuple[int, ...]:
+def _whole(values: NDArray[Any]) -> tuple[int, ...]:
     return tuple(values.astype(np.int64).tolist())

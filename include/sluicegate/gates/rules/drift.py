@@ -93,7 +93,7 @@ def _judged(case: Case, name: str, margin: float, fail_beyond: float, alpha: flo
         "seen_difference": found.seen,
         "predicted_difference": found.predicted,
         "holdout_difference": found.holdout,
-        "champion_mean": found.champion,
+        **_raw_shift(found),
         "harm": gap,
         "harm_low": max(0.0, low),
         "harm_high": finite(high),
@@ -109,6 +109,14 @@ def _judged(case: Case, name: str, margin: float, fail_beyond: float, alpha: flo
         limit = f"by more than the margin {margin:g}" if fail_beyond else "by more than chance explains"
         return failed(name, "not_as_predicted", f"{said}: off {limit}", numbers)
     return pass_or_wait(case, name, (_source(case),), said, numbers, margin=margin, risk=margin)
+
+
+def _raw_shift(found: Drift) -> dict[str, float]:
+    """The shift of the mean as a share of the champion's, seen and predicted: what a raw rule would look at."""
+    if not found.champion:
+        return {}
+    unit = abs(found.champion)
+    return {"champion_mean": found.champion, "raw_shift": found.seen / unit, "predicted_shift": found.predicted / unit}
 
 
 def raw_score_mean(case: Case) -> GateVerdict:
