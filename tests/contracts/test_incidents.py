@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from sluicegate.actions.release import revert
 from sluicegate.adapters.local_incidents import LocalIncidents
 from sluicegate.domain.notice import Notice
-from sluicegate.errors import InputError, UnavailableError
+from sluicegate.errors import InputError, UnavailableError, UnfinishedError
 from sluicegate.settings import Settings
 from sluicegate.testing.incidents import MemoryIncidents
 from sluicegate.testing.incidents_contract import IncidentsContract, notice
+from sluicegate.testing.rollouts import begin, world
 
 
 class Receiver(HTTPServer):
@@ -119,6 +121,22 @@ class TestLocalIncidents(IncidentsContract):
         with pytest.raises(InputError, match="cannot name an incident"):
             incidents.record(Notice(model, rollout, "reverted", 1.0, "anna", "why"))
         assert not (tmp_path / "incidents").exists()
+
+
+def test_a_revert_tells_a_receiver_that_was_down_as_soon_as_it_is_back_and_only_once(tmp_path: Path, receiver: Receiver) -> None:
+    ports = world()
+    ports.incidents = LocalIncidents(Settings(home=tmp_path, notify_url=receiver.url))
+    mine, receiver.status = begin(ports), 503
+    for _ in range(2):
+        with pytest.raises(UnfinishedError, match="reverted:notice"):
+            revert(ports, "toy", mine, author="anna", reason="customers call")
+    receiver.status = 200
+    for _ in range(2):
+        revert(ports, "toy", mine, author="anna", reason="customers call")
+    assert [(body["what"], body["author"], body["reason"]) for body in receiver.bodies] == [
+        ("reverted", "anna", "customers call")
+    ]
+    assert json.loads((tmp_path / "incidents" / "toy" / f"{mine}-reverted.json").read_text()) == receiver.bodies[0]
 
 
 def test_an_address_that_is_none_is_refused_when_the_settings_are_read() -> None:
