@@ -1,6 +1,7 @@
 """Hits a real stack under traffic and releases, and checks the invariants from outside: `python -m tests.faults --rounds 20 --seed 1`.
 
-Exit status 1 on any violation. --how any also stops processes (SIGSTOP beyond the lease), locks databases and fills a disk.
+Exit status 1 on any violation. --how kill is kill -9, stop is SIGSTOP beyond the lease, other locks databases and fills a disk, act is
+what happens in Airflow itself (a run is marked, cleared, paused or started twice, files change, Airflow is away), any draws from all.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.faults.accidents import KINDS as ACCIDENTS
 from tests.faults.invariants import violations
 from tests.faults.lanes import settings_in
 from tests.faults.records import Records, read_records
@@ -65,10 +67,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="what is hit, where and when")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--lanes", type=int, default=4, help="models that are released at once")
-    parser.add_argument("--how", choices=("kill", "stop", "other", "any"), default="kill")
-    parser.add_argument(
-        "--kill", metavar="TARGET", choices=(*KILLED, *OTHERS), help=f"always this one: {', '.join((*KILLED, *OTHERS))}"
-    )
+    parser.add_argument("--how", choices=("kill", "stop", "other", "act", "any"), default="kill")
+    targets = (*KILLED, *OTHERS, *ACCIDENTS)
+    parser.add_argument("--kill", metavar="TARGET", choices=targets, help=f"always this one: {', '.join(targets)}")
     parser.add_argument("--at", metavar="STEP|SECONDS", help="always at this step, or so long after the deployment")
     parser.add_argument("--pace", type=float, default=10.0, help="least seconds from one round to the next")
     parser.add_argument("--home", type=Path, help="folder of the installation and of the records; a fresh one by default")

@@ -25,6 +25,7 @@ PLAN = {
     "look_every": "500ms",
     "lease": f"{LEASE_S:g}s",
     "retention": "1s",
+    "abandoned": "40s",
 }
 """The staircase of a real plan with bakes of a second; margins so wide that a handful of requests decides."""
 WEIGHTS = (0, 5, 25, 50, 100)

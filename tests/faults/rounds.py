@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from tests.faults.accidents import KINDS as ACCIDENTS
+from tests.faults.accidents import Accidents
 from tests.faults.records import Hit
 from tests.faults.tape import STEPS, Tape
 from tests.faults.targets import KILLED, OTHERS, SERVERS, STOPPED, Target
@@ -34,28 +36,48 @@ def draws(seed: int, rounds: int, how: str, target: str | None, at: str | None, 
     Parameters
     ----------
     how
-        kill, stop, or any: these and the faults of databases and disks.
+        kill, stop, other (databases and disks), act (what happens in Airflow itself), or any of these.
     disk
         Whether the gateway's folder is a small disk that can be filled.
     """
     dice = random.Random(seed)
+    others = [n for n in OTHERS if disk or n != "gateway-disk"]
+    victims = {"kill": KILLED, "stop": STOPPED, "other": others, "act": tuple(ACCIDENTS)}
     for _ in range(rounds):
-        what = dice.choice(["kill", "stop", "other"]) if how == "any" else how
-        names = {"kill": KILLED, "stop": STOPPED, "other": [n for n in OTHERS if disk or n != "gateway-disk"]}[what]
+        what = dice.choice(list(victims)) if how == "any" else how
+        names = victims[what]
         (name,) = dice.choices(names, [SELDOM.get(n, 1.0) for n in names])
         step, delay = dice.choice(STEPS), dice.uniform(0.0, 1.5)
         if target is not None:
-            name, what = target, "other" if target in OTHERS else "kill" if what == "other" else what
+            name, what = target, _way(target, what)
         if at is not None:
             step, delay = (at, delay) if at in STEPS else ("deployed", float(at))
         yield Draw(name, OTHERS.get(name, what), step, delay)
 
 
+def _way(target: str, drawn: str) -> str:
+    """How a named target is hit: as it was drawn where that is possible."""
+    if target in ACCIDENTS:
+        return "act"
+    if target in OTHERS:
+        return "other"
+    return drawn if drawn in ("kill", "stop") else "kill"
+
+
 class Rounds:
     """Carries out draws against one running installation."""
 
-    def __init__(self, target: Target, tape: Tape, lanes: Sequence[str], lease: float, say: Callable[[str], None]) -> None:
-        self._target, self._tape, self._lanes, self._lease, self._say = target, tape, lanes, lease, say
+    def __init__(
+        self,
+        target: Target,
+        accidents: Accidents,
+        tape: Tape,
+        lanes: Sequence[str],
+        lease: float,
+        say: Callable[[str], None],
+    ) -> None:
+        self._target, self._accidents, self._tape, self._lanes = target, accidents, tape, lanes
+        self._lease, self._say = lease, say
         self.hits: list[Hit] = []
         self.stuck: list[str] = []
         """One sentence a target that did not come back."""
@@ -111,6 +133,8 @@ class Rounds:
                 return self._target.stop(draw.target, lane, version, longer)
             case "lock":
                 return self._target.lock(draw.target, longer)
+            case "act":
+                return self._accidents.happen(draw.target, lane, longer)
         return self._target.fill(longer)
 
     def _wind(self) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from tests.faults.accidents import KINDS as ACCIDENTS
 from tests.faults.rounds import Draw, draws
 from tests.faults.tape import STEPS
 from tests.faults.targets import KILLED, OTHERS, STOPPED
@@ -25,9 +26,10 @@ def test_every_target_is_killed_at_every_kind_of_step_and_the_supervisor_seldom(
     assert times["supervisor"] < min(n for name, n in times.items() if name != "supervisor") / 2
 
 
-def test_any_also_stops_locks_and_fills() -> None:
+def test_any_also_stops_locks_fills_and_has_accidents() -> None:
     found = {(d.how, d.target) for d in drawn(how="any", rounds=2000)}
-    assert {how for how, _ in found} == {"kill", "stop", "lock", "fill"}
+    assert {how for how, _ in found} == {"kill", "stop", "lock", "fill", "act"}
+    assert {target for how, target in found if how == "act"} == set(ACCIDENTS)
     assert {target for how, target in found if how == "stop"} == set(STOPPED)
     assert {(how, target) for how, target in found if how in ("lock", "fill")} == {(how, name) for name, how in OTHERS.items()}
 
@@ -46,6 +48,6 @@ def test_seconds_count_from_the_deployment() -> None:
     assert {(d.step, d.delay) for d in drawn(at="3.5", rounds=5)} == {("deployed", 3.5)}
 
 
-@pytest.mark.parametrize(("target", "how"), OTHERS.items())
-def test_database_or_disk_that_is_named_is_hit_in_the_only_way_it_can(target: str, how: str) -> None:
+@pytest.mark.parametrize(("target", "how"), [*OTHERS.items(), *((name, "act") for name in ACCIDENTS)])
+def test_database_disk_or_accident_that_is_named_is_hit_in_the_only_way_it_can(target: str, how: str) -> None:
     assert {(d.target, d.how) for d in drawn(target=target, rounds=5)} == {(target, how)}

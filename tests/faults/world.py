@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.faults.accidents import Accidents
 from tests.faults.lanes import LEASE_S, Lane, lanes
 from tests.faults.records import End, Entry, Records, read_requests
 from tests.faults.rolling import Roller
@@ -96,7 +97,7 @@ def world(settings: Settings, how_many: int, say: Callable[[str], None]) -> Iter
         left.enter_context(_clients(settings, how_many, log))
         witness = left.enter_context(Witness(settings))
         tape = Tape(ports.journal, [lane.model for lane in made])
-        rounds = Rounds(Target(settings), tape, [lane.model for lane in made], LEASE_S, say)
+        rounds = Rounds(Target(settings), Accidents(settings), tape, [lane.model for lane in made], LEASE_S, say)
         yield World(settings, ports, made, rollers, tape, witness, rounds, log, disk)
 
 
