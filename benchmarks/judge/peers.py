@@ -1,7 +1,7 @@
 """Three canary tools, restated so that a reader can object. What they see is one value a look (a minute) for canary and baseline.
 
 Restated are their published rules and defaults, not their code; where a user must choose a number, our spec's number is taken or
-the one of their documentation's example. They begin at weight 5, as none compares mirrored answers.
+the one of their documentation's example, whichever stops less. They begin at weight 5, as none compares mirrored answers.
 
 **Kayenta** (its judge with Mann–Whitney, 98 %): four metrics of equal weight in one group: error rate, 95th percentile of latency,
 mean score, rate of positive decisions. Points that are not a number are left out, then those beyond three interquartile ranges.
@@ -14,8 +14,8 @@ Judged every 20 minutes on all points since the stage began: below 75 reverts, a
 documentation's example), 95th percentile at most the bound. `failureLimit` 0: one failed measurement reverts; not a number fails.
 `consecutiveErrorLimit` 4: the fifth query in a row without an answer reverts. Scores and decisions have no rule.
 
-**Flagger** (interval one minute, `threshold` 5): success rate at least 99 %, 99th percentile at most 110 ms (healthy: 95 ms),
-each over the last minute. A minute in which a check fails, or has no value, is a failed check; the fifth one of the whole rollout
+**Flagger** (interval one minute, `threshold` 5): success rate at least 98.5 %, 99th percentile at most 110 ms (healthy: 99.5 % and
+95 ms), each over the last minute. A minute in which a check fails, or has no value, is a failed check; the fifth one of the whole rollout
 reverts. Scores and decisions have no rule.
 """
 
@@ -41,7 +41,7 @@ KAYENTA_EVERY, KAYENTA_MARGINAL, KAYENTA_PASS = 20, 75.0, 95.0
 KAYENTA_Z = NormalDist().inv_cdf(0.99)
 KAYENTA_TOLERANCE, KAYENTA_FENCE = 0.25, 3.0
 ARGO_WINDOW, ARGO_ERRORS, ARGO_ERROR_LIMIT = 5, 0.05, 4
-FLAGGER_ERRORS, FLAGGER_P99_MS, FLAGGER_THRESHOLD = 0.01, 110.0, 5
+FLAGGER_ERRORS, FLAGGER_P99_MS, FLAGGER_THRESHOLD = 0.015, 110.0, 5
 
 
 def kayenta(stages: Sequence[Points]) -> Ending:

@@ -1,7 +1,8 @@
 """Whole rollouts through the shipped judge: open_case, add and judge at every look, as the watcher does it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from time import process_time
 
 import numpy as np
 
@@ -43,7 +44,8 @@ class Scenario:
     """Bakes after which an undecided stage is handed to a person, who lets it go on."""
     spoil: Spoil | None = None
     spoil_points: Callable[[Points], Points] = lambda seen: seen
-    peers: bool = False
+    watched: int = 0
+    """Seeds below this are watched by the peers too."""
     stuck: bool = False
     """The router ignores the weight: everybody stays with the champion."""
 
@@ -72,6 +74,8 @@ class Run:
 
     stages: tuple[Stage, ...]
     peers: dict[str, Ending] = field(default_factory=dict)
+    seconds: float = 0.0
+    """Processor time that the simulation took."""
 
     @property
     def reverted(self) -> bool:
@@ -89,6 +93,7 @@ class Run:
 
 def run(scenario: Scenario, seed: int) -> Run:
     """Simulate one rollout; a peer watches the same requests below weight 100."""
+    began = process_time()
     due = prediction(scenario, seed)
     live = scenario.live or scenario.compared
     world = World(scenario.surroundings, 2 * seed + 1, scenario.champion, live)
@@ -96,16 +101,18 @@ def run(scenario: Scenario, seed: int) -> Run:
     ledger.record(BEFORE, 0)
     done: list[Stage] = []
     seen: list[Points] = []
+    watched = seed < scenario.watched
     for index in scenario.stages:
         stage = scenario.release.stages[index]
         readings, asked = ledger.record(_bake(stage), 0 if scenario.stuck else stage.weight or 0)
-        if scenario.peers and stage.weight not in (None, 100):
+        if watched and stage.weight not in (None, 100):
             seen.append(scenario.spoil_points(points(asked, world, (stage.weight or 0) / 100)))
         if not (done and done[-1].verdict is Verdict.FAIL):
             done.append(_stage(scenario, index, due, _then(readings, ledger, scenario, stage)))
-        if done[-1].verdict is Verdict.FAIL and not scenario.peers:
+        if done[-1].verdict is Verdict.FAIL and not watched:
             break
-    return Run(tuple(done), {name: rule(seen) for name, rule in PEERS.items()} if scenario.peers else {})
+    told = {name: rule(seen) for name, rule in PEERS.items()} if watched else {}
+    return Run(tuple(done), told, process_time() - began)
 
 
 def prediction(scenario: Scenario, seed: int) -> Predicted:
@@ -159,8 +166,3 @@ def _units(reading: Reading, stage: StageSpec) -> tuple[float, float, float]:
     mine = np.sum(pairs.pairs if stage.kind == "mirror" else candidate.requests)
     both = np.sum(champion.requests) + np.sum(candidate.requests)
     return float(mine), float(both), float(np.sum(champion.errors) + np.sum(candidate.errors))
-
-
-def many(scenario: Scenario, seeds: Iterable[int]) -> list[Run]:
-    """One run a seed."""
-    return [run(scenario, seed) for seed in seeds]

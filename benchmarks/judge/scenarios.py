@@ -1,14 +1,16 @@
 """What is simulated: harmless candidates in every kind of dependence, harms, and faults of the surroundings."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from judge.ledger import LABEL_DELAY, LOOK_S
 from judge.points import dark, without, without_latency
-from judge.rollouts import Scenario
-from judge.world import Surroundings, Version
+from judge.rollouts import Scenario, Spoil
+from judge.world import INDEPENDENT, Surroundings, Version
 from sluicegate.domain.evidence import ArmCounters, Reading
+from sluicegate.domain.gate_spec import RawRule, ScoreGate
 from sluicegate.domain.spec import Release
 
 LOOKS = 80
@@ -22,7 +24,7 @@ RELEASE = Release.model_validate(
         "gates": {
             "p95_ms": 80,
             "error_rate": {"margin": "1pp"},
-            "score": {"margin": 0.03, "mass": "2%"},
+            "score": {"margin": 0.03, "mass": "0.5%"},
             "decision_rate": {"margin": "3pp", "any_harm": True},
             "throughput": {"margin": "20%"},
             "cpu_ms": {"margin": "20%"},
@@ -36,35 +38,39 @@ RELEASE = Release.model_validate(
     }
 )
 """Nine gates and five segments."""
+WATCHED = 200
+"""Rollouts of a row that the peers watch too."""
 
-HEALTHY = tuple(
-    Scenario(how.name, RELEASE, how)
-    for how in (
-        Surroundings(),
-        Surroundings("intra-user correlation 0.3", correlation=0.3),
-        Surroundings("intra-user correlation 0.8", correlation=0.8),
-        Surroundings("AR(1) 0.5 shocks common to both", memory=0.5),
-        Surroundings("AR(1) 0.9 shocks common to both", memory=0.9),
-        Surroundings("diurnal load and latency", diurnal=True),
-        Surroundings("only 2000 users, correlation 0.3", correlation=0.3, users=2000),
-        Surroundings("heavy users (Pareto 1.5) stay through the ramp", correlation=0.1, tail=1.5),
-        Surroundings("bursts: 40 % slow, 10 % failed, for both", burst=True),
-    )
+DEPENDENCE = (
+    INDEPENDENT,
+    Surroundings("intra-user correlation 0.3", correlation=0.3),
+    Surroundings("intra-user correlation 0.8", correlation=0.8),
+    Surroundings("AR(1) 0.5 shocks common to both", memory=0.5),
+    Surroundings("AR(1) 0.9 shocks common to both", memory=0.9),
+    Surroundings("diurnal load and latency", diurnal=True),
+    Surroundings("only 2000 users, correlation 0.3", correlation=0.3, users=2000),
+    Surroundings("heavy users (Pareto 1.5) stay through the ramp", correlation=0.1, tail=1.5),
 )
+BURSTS = Surroundings("bursts: 40 % slow, 10 % failed, for both (to weight 50)", burst=True)
+HEALTHY = (
+    *(Scenario(how.name, RELEASE, how, watched=WATCHED) for how in DEPENDENCE),
+    Scenario(BURSTS.name, RELEASE, BURSTS, stages=(0, 1, 2, 3), watched=WATCHED),
+)
+"""With bursts 8 % of all requests are slow: at weight 100, where no champion excuses it, that breaks the bound, so that row ends at 50."""
 
 HARMS = (
-    Scenario("errors × 2 (1 → 2 %)", RELEASE, champion=Version(errors=0.01), compared=Version(errors=0.02)),
-    Scenario("latency × 1.2 (p95 72 → 86 ms, bound 80)", RELEASE, compared=Version(slower=1.2)),
-    Scenario("p99 + 20 %, p95 unchanged", RELEASE, compared=Version(tail_slower=1.2)),
-    Scenario("rejections 10 → 12 %, not predicted", RELEASE, live=Version(flipped=0.02)),
-    Scenario("2 % of score mass moved, mean unchanged", RELEASE, live=Version(moved=0.02)),
-    Scenario("errors 0.5 → 5 % in one 5 % segment", RELEASE, compared=Version(small_errors=0.05)),
-    Scenario("CPU × 1.5", RELEASE, compared=Version(cost=1.5)),
+    Scenario("errors × 2 (1 → 2 %)", RELEASE, champion=Version(errors=0.01), compared=Version(errors=0.02), watched=WATCHED),
+    Scenario("latency × 1.2 (p95 72 → 86 ms, bound 80)", RELEASE, compared=Version(slower=1.2), watched=WATCHED),
+    Scenario("p99 + 20 %, p95 unchanged", RELEASE, compared=Version(tail_slower=1.2), watched=WATCHED),
+    Scenario("rejections 10 → 12 %, not predicted", RELEASE, live=Version(flipped=0.02), watched=WATCHED),
+    Scenario("2 % of score mass moved, mean unchanged", RELEASE, live=Version(moved=0.02), watched=WATCHED),
+    Scenario("errors 0.5 → 5 % in one 5 % segment", RELEASE, compared=Version(small_errors=0.05), watched=WATCHED),
+    Scenario("CPU × 1.5", RELEASE, compared=Version(cost=1.5), watched=WATCHED),
 )
 
 FLAGSHIP = Release.model_validate(
     {
-        "stages": [{"mirror": 50, "bake": "1h"}, *({"weight": w, "bake": "24h"} for w in (5, 25, 50, 100))],
+        "stages": [{"mirror": 50, "bake": "24h"}, *({"weight": w, "bake": "24h"} for w in (5, 25, 50, 100))],
         "gates": {
             "p95_ms": 80,
             "error_rate": {"margin": "1pp"},
@@ -77,14 +83,21 @@ FLAGSHIP = Release.model_validate(
 """Gates and stages of models/flights; the bake only keeps a stage from ending early."""
 
 
-def _sharp(name: str, champion: Version, candidate: Version, requests: float) -> Scenario:
-    many = Surroundings(requests=requests)
-    return Scenario(name, FLAGSHIP, many, champion, champion, candidate, mirrored=0.0, stages=(1,), patience=1.0)
+MASS = FLAGSHIP.model_copy(update={"gates": FLAGSHIP.gates.model_copy(update={"score": ScoreGate(margin=0.03, mass=0.005)})})
+SEGMENTS = FLAGSHIP.model_copy(update={"segments": ("carrier",)})
+
+
+def _sharp(name: str, requests: float, release: Release = FLAGSHIP, stage: int = 1, **more: Any) -> Scenario:
+    crowd = Surroundings(requests=requests)
+    mirrored = 0.5 if stage == 0 else 0.0
+    return Scenario(name, release, crowd, mirrored=mirrored, stages=(stage,), patience=1.0, **more)
 
 
 SHARP = (
-    _sharp("errors 1 → 2 %, weight 5, no mirror", Version(errors=0.01), Version(errors=0.02), 1000),
-    _sharp("rejections 10 → 12 %, weight 5, no mirror", Version(), Version(flipped=0.02), 2000),
+    _sharp("errors 1 → 2 %, weight 5", 1000, champion=Version(errors=0.01), compared=Version(errors=0.02)),
+    _sharp("rejections 10 → 12 %, weight 5", 2000, live=Version(flipped=0.02)),
+    _sharp("2 % of score mass moved, mirror", 2000, MASS, 0, live=Version(moved=0.02)),
+    _sharp("errors 0.5 → 5 % in one 5 % segment, weight 5", 2000, SEGMENTS, compared=Version(small_errors=0.05)),
 )
 
 
@@ -121,8 +134,8 @@ def _untimed(reading: Reading, _: int) -> Reading:
     return replace(reading, champion=bare(reading.champion), candidate=bare(reading.candidate), mirror=bare(reading.mirror))
 
 
-def _fault(name: str, spoil: object = None, **more: object) -> Scenario:
-    return Scenario(name, RELEASE, spoil=spoil, peers=True, **more)
+def _fault(name: str, spoil: Spoil | None = None, **more: Any) -> Scenario:
+    return Scenario(name, RELEASE, spoil=spoil, watched=10, **more)
 
 
 FAULTS = (
@@ -134,3 +147,15 @@ FAULTS = (
     _fault("latency not measured", _untimed, stages=(1, 2, 3, 4), spoil_points=without_latency),
 )
 """Every stage is entered with a fresh fault; none may pass or fail."""
+
+BETTER = Version(shift=-0.228)
+"""Rightly better, and its mean score lies 15 % lower, as on the flights of July."""
+RAW = RELEASE.model_copy(update={"gates": RELEASE.gates.model_copy(update={"raw_score_mean": RawRule(within=0.05)})})
+RIGHTLY = (
+    Scenario("mean score 15 % lower, as predicted: our gates", RELEASE, compared=BETTER),
+    Scenario("the same with raw_score_mean: {within: 5%}", RAW, compared=BETTER),
+)
+BUSY = Scenario("independent requests, 100 a second", RELEASE, Surroundings(requests=6000.0), watched=1000)
+
+EVERY = (*HEALTHY, *HARMS, *SHARP, *FAULTS, *RIGHTLY, BUSY)
+BY_NAME = {scenario.name: scenario for scenario in EVERY}
