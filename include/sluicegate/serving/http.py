@@ -20,6 +20,8 @@ LINGER_S = 0.5
 """How long a refused client may go on sending before its connection is closed: closing at once would destroy the answer."""
 IDLE_S = 75.0
 """A silent connection is closed after this long, also in the middle of a request; longer than the gateway's own patience."""
+REQUEST_S = 30.0
+"""A request must have come in whole after this long, however busily it trickles; the gateway's own patience is 10 s."""
 _TOO_LARGE = f"the body has more than {MOST_BODY} bytes: send one flat JSON object"
 PHRASES = {
     200: "OK",
@@ -80,9 +82,9 @@ class Connections:
         return found
 
     def sweep(self) -> None:
-        """Close the connections that have been silent too long."""
-        oldest = time.monotonic() - IDLE_S
-        for connection in [c for c in self.open if c.heard_at < oldest]:
+        """Close the connections that have been silent too long, and those whose request takes too long to come in."""
+        now = time.monotonic()
+        for connection in [c for c in self.open if c.heard_at < now - IDLE_S or (c.busy and c.begun_at < now - REQUEST_S)]:
             connection.close()
 
     async def drain(self, patience: float, linger: float) -> None:
@@ -113,7 +115,7 @@ class Connection(asyncio.Protocol):
         self._headers: dict[bytes, bytes] = {}
         self._ended = self._in_head = False
         self.busy = False
-        self.heard_at = time.monotonic()
+        self.heard_at = self.begun_at = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
@@ -150,6 +152,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self.busy = self._in_head = True
+        self.begun_at = self.heard_at
         self._url, self._body, self._size, self._head_size = b"", b"", 0, 0
         self._headers = {}
 

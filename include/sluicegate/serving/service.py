@@ -89,9 +89,9 @@ class Service:
         self.model.check_golden(prepare)
 
     def evidence(self) -> bytes:
-        """JSON of the counters of all roles, each with those of the whole process, and the range of their score histograms."""
+        """JSON of the counters of answers and copies, each with those of the whole process, and the range of their histograms."""
         process = {"cpu_seconds": time.process_time(), "memory_bytes": memory_bytes()}
-        roles = {role: counters.to_dict() | process for role, counters in self.counters.items()}
+        roles = {role: self.counters[role].to_dict() | process for role in ("answer", "mirror")}
         return orjson.dumps({**self._label, "score_range": self.model.manifest.score_range, **roles})
 
     def _new_counters(self) -> Counters:

@@ -1,7 +1,6 @@
 """What answers over HTTP: a model server's evidence and the gateway's admin interface. One kept connection each."""
 
 import http.client
-import json
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
 from sluicegate.domain.evidence import SCORE_BINS, SEGMENT_BUCKETS, ArmCounters, GatewayCounters, Reading
 from sluicegate.domain.route import BUCKETS, Route, Target
@@ -67,7 +67,7 @@ class Source:
             raise
         if answer.status != 200:
             raise UnavailableError(f"{self._where} answers {answer.status} to {path}: {body[:200]!r}")
-        return json.loads(body)
+        return orjson.loads(body)
 
 
 def evidence(source: Source, model: str, target: Target, written: Path) -> Evidence:
@@ -96,7 +96,7 @@ def evidence(source: Source, model: str, target: Target, written: Path) -> Evide
 
 
 def _check(arm: ArmCounters | None) -> None:
-    """ValueError or TypeError when a row has another length or holds something else than numbers. NaN is the judge's to tell."""
+    """ValueError or TypeError when a row has another length or holds something else than numbers. A null is the judge's to tell."""
     if arm is None:
         raise ValueError("a role is missing")
     rows = [(getattr(arm, name), BUCKETS) for name in ROWS] + [(counts, BUCKETS) for counts in arm.slow.values()]
@@ -106,15 +106,15 @@ def _check(arm: ArmCounters | None) -> None:
         counted = (segment.requests, segment.errors, segment.decisions, *segment.slow.values())
         rows += [(row, SEGMENT_BUCKETS) for row in counted]
     for row, length in rows:
-        shape = np.asarray(row, dtype=np.float64).shape
-        if shape != (length,):
-            raise ValueError(f"{shape} numbers where {length} were due")
+        numbers = np.asarray(row, dtype=np.float64)
+        if numbers.shape != (length,) or np.isinf(numbers).any():
+            raise ValueError(f"no {length} finite numbers: {row!r:.60}")
 
 
 def _written(path: Path, silent: UnavailableError) -> Any:
     try:
         if time.time() - path.stat().st_mtime < FRESH_S:
-            return json.loads(path.read_bytes())
+            return orjson.loads(path.read_bytes())
     except (OSError, ValueError):
         pass
     raise silent
