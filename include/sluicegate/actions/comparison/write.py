@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sluicegate.actions.comparison.looks import Look
 from sluicegate.actions.comparison.pictures import forest, score_shift
 from sluicegate.actions.comparison.predictions import predict
 from sluicegate.actions.comparison.report import Report, render
+from sluicegate.actions.comparison.segments import predicted_segments
 from sluicegate.actions.comparison.trace import trace
 from sluicegate.actions.holdout import pictures
 from sluicegate.actions.holdout.measure import measure
@@ -58,7 +59,7 @@ def write(
 
 def foreseen(ground: Ground, candidate: Entrant, champion: Entrant | None) -> Predicted:
     """What the candidate will do once it serves."""
-    return predict(
+    told = predict(
         candidate.scores,
         None if champion is None else champion.scores,
         ground.clusters,
@@ -66,6 +67,8 @@ def foreseen(ground: Ground, candidate: Entrant, champion: Entrant | None) -> Pr
         champion_threshold=None if champion is None else champion.threshold,
         score_range=ground.spec.score_range,
     )
+    fields = ground.spec.release.segments
+    return told if champion is None else replace(told, segments=predicted_segments(ground.pairs(candidate, champion), fields))
 
 
 def said(result: Contest) -> dict[str, str]:
