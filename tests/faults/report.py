@@ -8,6 +8,9 @@ from tests.faults.invariants import ENDS, Violation, blamed, endings
 from tests.faults.records import Hit, Records, Request
 from tests.faults.targets import SERVERS
 
+NOTED_S = 0.3
+"""The guard cuts first and tells the journal then; before that nobody gives the weight back."""
+
 
 def table(records: Records, found: Sequence[Violation]) -> str:
     """Plain text for a terminal."""
@@ -19,12 +22,14 @@ def summary(records: Records, found: Sequence[Violation]) -> dict[str, object]:
     """The same in figures."""
     seconds = sorted(s for _, _, s in endings(records) if s is not None)
     outcomes = Counter(e.kind for e in records.journal if e.kind in ENDS)
-    failed = [r for r in records.requests if r.failed]
+    failed, late = [r for r in records.requests if r.failed], overruns(records)
     return {
         "rounds": len(records.hits),
         "rollouts_hit": len(endings(records)),
         "rollouts_ended": dict(outcomes),
         "seconds_to_end": {f"p{q}": quantile(seconds, q) for q in (50, 90, 100)},
+        "leases_ended": len(late),
+        "candidate_after_lease_s": {f"p{q}": quantile(late, q) for q in (50, 99, 100)},
         "requests": len(records.requests),
         "failed": len(failed),
         "failed_why": dict(Counter(f"{r.status or r.why}" for r in failed)),
@@ -73,6 +78,17 @@ def _targets(records: Records) -> Iterable[str]:
         )
 
 
+def overruns(records: Records) -> list[float]:
+    """For each lease that the guard ended: seconds from its end to the last request that the candidate was given, sorted."""
+    given = [r for r in records.requests if r.arm == "candidate"]
+    found = []
+    for entry in (e for e in records.journal if e.kind == "TROUBLE" and (e.data.get("route") or {}).get("expires_at")):
+        end, lane = float(entry.data["route"]["expires_at"]), entry.lane
+        late = [r.sent - end for r in given if r.lane == lane and end < r.sent < entry.at + NOTED_S]
+        found.append(max(late, default=0.0))
+    return sorted(found)
+
+
 def slowest(answered: Sequence[Request], hit: Hit) -> float:
     """Longest time in which a request was answered that the fault met; a server's fault meets its own lane. Sorted by `sent`."""
     since = bisect_left(answered, hit.at - 1.0, key=lambda r: r.sent)
@@ -85,6 +101,8 @@ def _requests(records: Records) -> Iterable[str]:
     facts = summary(records, ())
     ends = ", ".join(f"{n} {kind}" for kind, n in dict(facts["rollouts_ended"]).items())  # type: ignore[call-overload]
     yield f"{facts['requests']} requests, {facts['failed']} without an answer of a model: {facts['failed_why']}"
+    after = facts["candidate_after_lease_s"]
+    yield f"{facts['leases_ended']} leases ended unrenewed; seconds from there to the candidate's last request: {after}"
     yield f"rollouts: {ends}; {facts['rollouts_hit']} were hit; seconds from the last restart to the end: {facts['seconds_to_end']}"
 
 

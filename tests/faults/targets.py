@@ -63,9 +63,10 @@ class Target:
             os.kill(self.busy(name), signal.SIGKILL)
             return lambda: None
         program = self._program(name, lane, version)
-        old = self.pid(program)
-        os.kill(old, signal.SIGKILL)
-        return lambda: self._wait_back(program, old)
+        old = psutil.Process(self.pid(program))
+        family = [old, *old.children(recursive=True)]
+        old.kill()
+        return lambda: self._wait_back(program, family)
 
     def stop(self, name: str, lane: str, version: str, seconds: float) -> Callable[[], None]:
         """SIGSTOP for so long, then SIGCONT; children go on, as with a process that hangs."""
@@ -139,16 +140,17 @@ class Target:
     def _program(self, name: str, lane: str, version: str) -> str:
         return PROGRAMS.get(name, f"{lane}-{version}")
 
-    def _wait_back(self, program: str, old: int) -> None:
+    def _wait_back(self, program: str, family: list[psutil.Process]) -> None:
+        """Until a new process is there; one with a health page answers there itself, not a child that its predecessor left."""
         until = time.monotonic() + BACK_WITHIN
         while time.monotonic() < until:
-            with contextlib.suppress(LookupError, UnavailableError):
-                if self.pid(program) != old and self._answers(program):
+            with contextlib.suppress(LookupError, UnavailableError, psutil.Error):
+                if self.pid(program) != family[0].pid and self._answers(program, family):
                     return
             time.sleep(0.02)
         raise TimeoutError(f"{program} was killed and is not back after {BACK_WITHIN:g} s")
 
-    def _answers(self, program: str) -> bool:
+    def _answers(self, program: str, family: list[psutil.Process]) -> bool:
         """Whether a program that has a health page answers there."""
         settings = self._settings
         pages = {"gateway": f"{settings.gateway_admin_port}/ready", "mlflow": f"{settings.mlflow_port}/health"}
@@ -156,6 +158,8 @@ class Target:
         place = pages.get(program) or _server_page(settings.supervisor / "servers" / f"{program}.json")
         if place is None:
             return True
+        if any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family):
+            return False
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{place}", timeout=2) as answer:
                 return int(answer.status) == 200
