@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+import psutil
 from tests.faults.accidents import KINDS as ACCIDENTS
 from tests.faults.accidents import Accidents
 from tests.faults.records import Hit
@@ -90,7 +91,7 @@ class Rounds:
             self._wind()
             try:
                 return self._hit(draw, lane)
-            except LookupError:  # nothing of that kind runs at this instant
+            except (LookupError, ProcessLookupError, psutil.Error):  # nothing of that kind runs at this instant
                 time.sleep(0.2)
 
     def _lane_at(self, step: str) -> str:
