@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tests.faults.invariants import ENDS, Violation, blamed, endings
 from tests.faults.records import Hit, Records, Request
+from tests.faults.tape import STEPS
 from tests.faults.targets import SERVERS
 
 NOTED_S = 0.3
@@ -14,7 +15,7 @@ NOTED_S = 0.3
 
 def table(records: Records, found: Sequence[Violation]) -> str:
     """Plain text for a terminal."""
-    lines = [*_rounds(records), "", *_targets(records), "", *_requests(records), "", *_violations(found)]
+    lines = [*_rounds(records), "", *_matrix(records), "", *_targets(records), "", *_requests(records), "", *_violations(found)]
     return "\n".join(lines)
 
 
@@ -55,6 +56,20 @@ def _rounds(records: Records) -> Iterable[str]:
             f"{hit.number:5} {hit.how:4} {hit.target:16} {hit.step:9} {hit.back_at - hit.at:7.2f} {len(hit.open):3} "
             f"{outcome + (f', {open_still} open' if open_still else ''):22} {last:6.1f} {lost:6}"
         )
+
+
+def _matrix(records: Records) -> Iterable[str]:
+    """Target × step: how often it was hit there, and how the rollouts ended that it met there."""
+    ended = {f"{e.lane}/{e.rollout}": e.kind for e in reversed(records.journal) if e.kind in ENDS}
+    steps = [step for step in (*STEPS, "between") if any(h.step == step for h in records.hits)]
+    yield f"{'hits: promoted/reverted':24}" + "".join(f"{step:>13}" for step in steps)
+    for how, target in sorted({(h.how, h.target) for h in records.hits}):
+        cells = []
+        for step in steps:
+            hits = [h for h in records.hits if (h.how, h.target, h.step) == (how, target, step)]
+            kinds = Counter(ended.get(name, "") for h in hits for name in h.open if name.startswith(f"{h.lane}/"))
+            cells.append(f"{len(hits)}: {kinds['PROMOTED']}/{kinds['REVERTED']}" if hits else "")
+        yield f"{how + ' ' + target:24}" + "".join(f"{cell:>13}" for cell in cells)
 
 
 def _targets(records: Records) -> Iterable[str]:
