@@ -1,9 +1,11 @@
 """Gates, segments and presets of a spec: what they expand to, and what is refused with one sentence."""
 
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sluicegate.domain.presets import PRESETS
 from sluicegate.domain.spec import Gate, Gates, Release, parse_spec
@@ -106,6 +108,15 @@ class TestPresets:
     def test_an_expanded_preset_survives_the_journal(self) -> None:
         bank = release(preset="bank", gates={"score": None, "p95_ms": 60})
         assert Release.model_validate(bank.model_dump(mode="json")) == bank
+
+    @pytest.mark.parametrize("name", sorted(PRESETS))
+    def test_a_preset_is_what_the_documentation_says(self, name: str) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+        block = page.split(f"# preset: {name}.")[1].split("\n\n")[0].split("\n", 1)[1]
+        told = yaml.safe_load(block)
+        if name == "bank":
+            told["stages"] += [{**told["stages"][1], "weight": weight} for weight in (15, 25, 35, 45, 55, 65, 75, 85, 95, 100)]
+        assert release(**told) == release(preset=name).model_copy(update={"preset": None})
 
     def test_an_unknown_preset_is_refused_with_the_known_ones(self) -> None:
         message = refused(preset="bnak")
