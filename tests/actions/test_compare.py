@@ -14,6 +14,7 @@ from sluicegate.adapters.estimators import DottedEstimators
 from sluicegate.domain.comparison import Comparison
 from sluicegate.domain.evidence import SCORE_BINS, Predicted
 from sluicegate.errors import RefusedError
+from sluicegate.stats import closed_test
 from sluicegate.testing.learning import BLIND, DAY, SIGHTED, SPEC, START, LearningWorld, toy_rows
 
 NOISE = "import random\nrandom.seed(1)\ndef features(row):\n    return {'x': float(int(row['request_id'][1:]) * 7919 % 1000)}\n"
@@ -320,6 +321,28 @@ class TestRegression:
         assert contest(world, SIGHTED, BLIND)["verdict"] == "reject"
         world.write(features=NOISE)
         assert world.compare(world.train("s"), "s", None)["reason"] == "no_signal"
+
+    def test_a_quantile_loss_decides_at_its_quantile_and_every_number_names_its_call(self, world: LearningWorld) -> None:
+        spec = world.spec("toy").model_dump(mode="json")
+        spec["comparison"] |= {"primary": "quantile_loss", "quantile": 0.9}
+        world.write(spec)
+        result = contest(world, BLIND, SIGHTED)
+        assert (result["verdict"], result["numbers"]["metric"]) == ("promote", "quantile_loss")
+        calls = told(world, result)["trace"]["calls"]
+        assert "paired_bootstrap('quantile_loss'" in calls["effects.quantile_loss"]
+        assert "quantile=0.9" in calls["effects.quantile_loss"]
+
+    def test_the_call_that_is_named_gives_the_number_that_is_printed(self, world: LearningWorld) -> None:
+        result = contest(world, BLIND, SIGHTED)
+        found = result["numbers"]
+        again = closed_test(
+            found["difference"],
+            found["standard_error"],
+            found["margin"],
+            found["alpha"],
+            degrees_of_freedom=found["units"] - 1,
+        )
+        assert (again.lower_bound, again.upper_bound) == (found["lower"], found["upper"])
 
 
 class TestWhatItForetells:

@@ -1,7 +1,7 @@
 """Paired bootstrap: both models on the same resample, whole clusters at a time."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -122,13 +122,20 @@ def paired_bootstrap(
     _refuse_unknown(method)
     rng = np.random.default_rng(seed)
     plan = _plan(metric, y, champion, candidate, clusters, weights, exact, rng, quantile=quantile, threshold=threshold)
+    if not isinstance(metric, str) and not higher_is_better:
+        plan = replace(plan, sign=-1)
+    return _resampled(plan, method, draws, level, rng)
+
+
+def _resampled(
+    plan: "_Plan", method: Literal["bca", "percentile"], draws: int, level: float, rng: np.random.Generator
+) -> BootstrapResult:
     units = plan.aggregate.units
-    sign = plan.sign if isinstance(metric, str) or higher_is_better else -1
-    everyone = sign * float(_differences(plan.aggregate, [np.ones((1, units))])[0])
-    difference = sign * (plan.candidate - plan.champion)
-    differences = sign * _differences(plan.aggregate, _weights(units, draws, rng))
+    everyone = plan.sign * float(_differences(plan.aggregate, [np.ones((1, units))])[0])
+    difference = plan.sign * (plan.candidate - plan.champion)
+    differences = plan.sign * _differences(plan.aggregate, _weights(units, draws, rng))
     kept = _defined(differences, plan.name) + (difference - everyone)
-    jackknife = sign * _differences(plan.aggregate, _leave_out(units)) if method == "bca" else None
+    jackknife = plan.sign * _differences(plan.aggregate, _leave_out(units)) if method == "bca" else None
     return BootstrapResult(
         plan.name,
         plan.champion,

@@ -61,6 +61,8 @@ class Effect:
     """Function of `sluicegate.stats` behind the standard error."""
     binning_error: float = 0.0
     """How far binning the scores moved the difference while resampling; taken out of the difference and the bounds."""
+    quantile: float = 0.5
+    """Of the metric quantile_loss."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -138,4 +140,5 @@ def _judged(scored: Scored, asked: Asked, values: tuple[float, float, float, flo
         units=scored.units,
         method=method,
         binning_error=binned,
+        quantile=asked.quantile,
     )

@@ -21,7 +21,8 @@ def trace(pairs: Paired, effects: Iterable[Effect], names: Iterable[str]) -> dic
     names
         Other tests that were made: keys of the report's numbers.
     """
-    calls = {f"effects.{e.metric}": _effect_call(e) for e in effects}
+    weighted = "" if pairs.scored.weights is None else ", weights=weights"
+    calls = {f"effects.{e.metric}": _effect_call(e, weighted) for e in effects}
     calls |= {name: CALLS[name] for name in names if name in CALLS}
     return {"calls": calls, "inputs": _digests(pairs)}
 
@@ -38,12 +39,14 @@ CALLS = {
 }
 
 
-def _effect_call(found: Effect) -> str:
+def _effect_call(found: Effect, weighted: str) -> str:
     given = f"{found.margin:g}, {found.alpha:.6g}, degrees_of_freedom={found.units - 1}"
     test = f"{STATS}.closed_test(difference, standard_error, {given})"
     if found.method == "delong_test":
         return f"{STATS}.delong_test(y, champion, candidate, clusters=clusters); {test}"
-    return f"{STATS}.paired_bootstrap('{found.metric}', y, champion, candidate, clusters=clusters, resamples={RESAMPLES}, seed=0); {test}"
+    quantile = f", quantile={found.quantile:g}" if found.metric == "quantile_loss" else ""
+    drawn = f"clusters=clusters{weighted}, resamples={RESAMPLES}, seed=0{quantile}"
+    return f"{STATS}.paired_bootstrap('{found.metric}', y, champion, candidate, {drawn}); {test}"
 
 
 def _digests(pairs: Paired) -> dict[str, str]:
