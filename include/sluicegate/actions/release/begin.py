@@ -100,6 +100,13 @@ def deploy(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout
     return rollout(ports, model, rollout_id)
 
 
+def give_back_lock(ports: Ports, state: Rollout) -> None:
+    """The rollout's lock: its first one, or a later one that somebody who was killed has left."""
+    lock = ports.journal.holder(state.model)
+    mine = lock is not None and lock.holder == state.rollout_id
+    ports.journal.release(state.model, lock.token if lock is not None and mine else state.token)
+
+
 def server(ports: Ports, model: str, version: str) -> ServerStatus | None:
     """The server of a version that should be running, or None."""
     return next((s for s in ports.runtime.status(model) if s.target.version == version), None)

@@ -1,6 +1,6 @@
 """The ends of a rollout: promote, revert, abort, retire. The cut comes first; what follows may fail and be asked for again."""
 
-from sluicegate.actions.release.begin import target
+from sluicegate.actions.release.begin import give_back_lock, target
 from sluicegate.actions.release.cut import cut, last_token, verify
 from sluicegate.actions.release.follow import follow_up
 from sluicegate.actions.release.read import champion_version, rollout, status
@@ -23,7 +23,8 @@ def promote(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollou
         data = {"candidate": state.candidate, "champion": state.champion, "reason": _why_promoted(state)}
         ports.journal.append(model, rollout_id, Kind.PROMOTED, data, author=author, token=state.token, unless=ENDS)
     _serve(ports, state)
-    _give_back_lock(ports, state)
+    if not rollout(ports, model, rollout_id).reinstated:
+        give_back_lock(ports, state)
     follow_up(ports, rollout(ports, model, rollout_id), author=author)
     return rollout(ports, model, rollout_id)
 
@@ -118,14 +119,6 @@ def _serve(ports: Ports, state: Rollout) -> None:
     route = ports.router.read(state.model)
     if route is None or route.token <= last_token(state):
         ports.router.apply(Route(state.model, target(ports, state.model, state.candidate), token=last_token(state)))
-
-
-def _give_back_lock(ports: Ports, state: Rollout) -> None:
-    """The promotion's lock, or that of a re-instatement which was killed before it wrote anything."""
-    lock = ports.journal.holder(state.model)
-    mine = lock is not None and lock.holder == state.rollout_id
-    if not rollout(ports, state.model, state.rollout_id).reinstated:
-        ports.journal.release(state.model, lock.token if lock is not None and mine else state.token)
 
 
 def _refuse_promotion(state: Rollout) -> None:

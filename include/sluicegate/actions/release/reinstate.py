@@ -1,6 +1,6 @@
 """The way back after a promotion: the old champion, still warm, serves again within a second."""
 
-from sluicegate.actions.release.begin import server
+from sluicegate.actions.release.begin import give_back_lock, server
 from sluicegate.actions.release.end import revert
 from sluicegate.actions.release.follow import follow_up
 from sluicegate.actions.release.read import champion_version, rollout
@@ -31,7 +31,9 @@ def reinstate(ports: Ports, model: str, rollout_id: str, *, author: str, reason:
     if not state.reinstated:
         _refuse(ports, state)
     ports.journal.release(model, state.token)  # what a promotion that was killed may have left
-    if ROUTED not in state.followed_up:
+    if ROUTED in state.followed_up:
+        give_back_lock(ports, state)
+    else:
         _serve_again(ports, state, author, reason)
     follow_up(ports, rollout(ports, model, rollout_id), author=author)
     return rollout(ports, model, rollout_id)
