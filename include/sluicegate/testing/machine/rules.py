@@ -8,10 +8,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from sluicegate.testing.machine.actors import PORTS, Actor
 from sluicegate.testing.machine.settle import settle
-from sluicegate.testing.machine.work import PEOPLE, Work, one, run
-from sluicegate.testing.machine.world import BEHAVIOURS, MODEL, RATE, World
+from sluicegate.testing.machine.work import MODEL, PEOPLE, Work, one, run
+from sluicegate.testing.machine.world import BEHAVIOURS, RATE, World
 
 MOST_ACTORS = 4
+PEOPLES = sorted(PEOPLE)
+WHICH = st.integers(0, MOST_ACTORS)
 FAR = 400
 """Calls of ports that take a run through all its stages."""
 
@@ -28,35 +30,43 @@ class RolloutMachine(RuleBasedStateMachine):
         self.actors: list[Actor] = []
         self.aborted = False
 
-    @initialize(calls=st.integers(0, 180), aborted=st.booleans())
+    @initialize(calls=st.integers(0, 150), aborted=st.booleans())
     def a_run_has_come_so_far(self, calls: int, aborted: bool) -> None:
         """Most accidents need a rollout that is somewhere on its way. At the end a new run goes on, or a person aborts it."""
         self.aborted = aborted
         self._start("run 2a", run("2", "a"), calls)
 
     @precondition(lambda self: len(self.alive) < MOST_ACTORS)
-    @rule(version=st.sampled_from("123"), run_id=st.sampled_from("ab"), far=st.booleans())
-    def a_run_starts_or_is_dispatched_again(self, version: str, run_id: str, far: bool) -> None:
-        self._start(f"run {version}{run_id}", run(version, run_id), FAR if far else 0)
+    @rule(version=st.sampled_from("231"), run_id=st.sampled_from("ab"), calls=st.sampled_from((0, 9, 40, 90, FAR)))
+    def a_run_starts_or_is_dispatched_again(self, version: str, run_id: str, calls: int) -> None:
+        self._start(f"run {version}{run_id}", run(version, run_id), calls)
 
-    @precondition(lambda self: len(self.alive) < MOST_ACTORS and self.known)
+    @precondition(lambda self: len(self.alive) < MOST_ACTORS)
     @rule(
-        verb=st.sampled_from(sorted(PEOPLE)),
-        which=st.integers(0, 3),
+        verb=st.sampled_from(PEOPLES),
+        before=st.sampled_from((0, 0, 0, 1)),
         index=st.integers(-1, 4),
-        calls=st.sampled_from((3, 8, FAR)),
+        calls=st.sampled_from((FAR, 3, 6)),
     )
-    def a_person_asks(self, verb: str, which: int, index: int, calls: int) -> None:
-        rollout_id = self.known[-1 - which % len(self.known)]
-        self._start(f"{verb} {rollout_id}", one(verb, rollout_id, index), calls)
+    def a_person_asks(self, verb: str, before: int, index: int, calls: int) -> None:
+        self._ask(verb, before, index, calls)
+
+    @precondition(lambda self: 0 < len(self.alive) < MOST_ACTORS)
+    @rule(which=WHICH, calls=st.integers(1, 12), verb=st.sampled_from(PEOPLES))
+    def somebody_is_faster(self, which: int, calls: int, verb: str) -> None:
+        """Between two calls of one actor another one does something to what it is working on."""
+        actor = self._which(which)
+        actor.step(calls)
+        self._ask(verb, 0, 0, FAR)
+        actor.step(3)
 
     @precondition(lambda self: self.alive)
-    @rule(which=st.integers(0, MOST_ACTORS), calls=st.one_of(st.integers(1, 12), st.sampled_from((40, FAR))))
+    @rule(which=WHICH, calls=st.one_of(st.integers(1, 30), st.sampled_from((60, FAR))))
     def an_actor_goes_on(self, which: int, calls: int) -> None:
         self._which(which).step(calls)
 
     @precondition(lambda self: self.alive)
-    @rule(which=st.integers(0, MOST_ACTORS))
+    @rule(which=WHICH)
     def an_actor_is_killed(self, which: int) -> None:
         self._which(which).kill()
         self.reached["killed"] += 1
@@ -69,33 +79,24 @@ class RolloutMachine(RuleBasedStateMachine):
     def the_clock_jumps(self, seconds: float) -> None:
         self.world.jump(seconds)
 
-    @rule(how=st.sampled_from(sorted(BEHAVIOURS)))
-    def the_candidate_behaves(self, how: str) -> None:
+    @rule(how=st.sampled_from(sorted(BEHAVIOURS)), rate=st.sampled_from((RATE, RATE, 0.0)))
+    def the_candidate_and_its_users_behave(self, how: str, rate: float) -> None:
         self.world.behave(how)
-
-    @rule(rate=st.sampled_from((0.0, RATE)))
-    def the_traffic_is(self, rate: float) -> None:
         self.world.traffic(rate)
 
-    @rule(port=st.sampled_from(PORTS))
-    def a_port_goes_down(self, port: str) -> None:
-        self.world.outage(port)
-
-    @rule()
-    def all_ports_are_back(self) -> None:
-        self.world.ports_are_back()
+    @rule(port=st.sampled_from((None, *PORTS)))
+    def a_port_goes_down_or_all_are_back(self, port: str | None) -> None:
+        self.world.outage(port) if port else self.world.ports_are_back()
 
     @rule(port=st.sampled_from([port for port in PORTS if port != "meter"]), when=st.sampled_from(("before", "after")))
     def the_next_call_fails(self, port: str, when: str) -> None:
         self.world.hiccup = (port, when)
 
-    @rule(version=st.sampled_from("23"))
-    def a_package_turns_out_broken(self, version: str) -> None:
-        self.world.break_package(version)
-
-    @rule(alive=st.booleans())
-    def the_guard_dies_or_is_restarted(self, alive: bool) -> None:
+    @rule(alive=st.booleans(), broken=st.sampled_from((None, "2", "3")))
+    def the_guard_dies_or_is_restarted(self, alive: bool, broken: str | None) -> None:
         self.world.guard(alive)
+        if broken:
+            self.world.break_package(broken)
 
     @invariant()
     def everything_holds(self) -> None:
@@ -118,6 +119,10 @@ class RolloutMachine(RuleBasedStateMachine):
 
     def _which(self, which: int) -> Actor:
         return self.alive[which % len(self.alive)]
+
+    def _ask(self, verb: str, before: int, index: int, calls: int) -> None:
+        rollout_id = self.known[-1 - min(before, len(self.known) - 1)]
+        self._start(f"{verb} {rollout_id}", one(verb, rollout_id, index), calls)
 
     def _start(self, name: str, work: Work, calls: int) -> None:
         actor = self.world.actor(name, work)

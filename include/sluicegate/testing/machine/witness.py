@@ -68,7 +68,8 @@ class Plan:
     withdrawn: bool = False
     approved: bool = False
     """Whether a person said yes to the present stage."""
-    paused: bool = False
+    paused: int = 0
+    """Number of the event that began the present pause."""
     reinstated: bool = False
     """Whether the champion that it replaced serves again."""
     exposed_before: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -94,6 +95,7 @@ class Witness:
         self.token = 0
         self._newest = self._routed = 0
         self._slack = 0.0
+        self._written = 0
         self._before: str | None = None
         """The champion before, while the journal names a new one and the gateway does not have it yet."""
 
@@ -118,7 +120,10 @@ class Witness:
                 self.acquired_by[args[1]] = actor
             case "journal", "release":
                 self._released(args[1])
+            case "journal", "events":
+                actor.memory["known"] = self._written
             case "journal", "append":
+                self._written = result.number
                 self._wrote(actor, args[1], str(args[2]), args[3], kwargs.get("token"), exposure)
             case "router", "apply":
                 self._routes(args[0])
@@ -176,9 +181,9 @@ class Witness:
                 plan.readings += bool(actor.memory.get("readable"))
                 self._reached["blind look"] += not actor.memory.get("readable")
             case "STAGE_DECIDED":
-                self._decided(plan, data, exposure)
+                self._decided(actor, plan, data, exposure)
             case "PROMOTED":
-                self._promoted(plan)
+                self._promoted(actor, plan)
             case "REINSTATED":
                 self._reinstated(plan)
             case "WITHDRAWN":
@@ -188,9 +193,14 @@ class Witness:
             case "APPROVED":
                 plan.approved = True
             case "PAUSED" | "UNPAUSED":
-                plan.paused = kind == "PAUSED"
+                plan.paused = self._written if kind == "PAUSED" else 0
             case "REVERTED" | "RETIRED":
                 self._reached[str(data.get("outcome", kind))] += 1
+        if kind in ("CUT", "REVERTED"):
+            route = self._fakes.router.read(self._fakes.model_spec.model)
+            hold(
+                route is None or not (route.weight or route.mirror), f"1: {kind} was written before the traffic was cut: {route}"
+            )
         if kind in OVER:
             hold(kind == "REVERTED" or not plan.over or plan.over == ["CUT"], f"4: {kind} after {plan.over}")
             hold(kind not in plan.over or kind == "CUT", f"4: {kind} twice")
@@ -203,11 +213,11 @@ class Witness:
         hold(plan.verdicts == ["PASS"] * index, f"2: stage {index} was entered after {plan.verdicts}")
         hold(not plan.over, f"2: stage {index} was entered after {plan.over}")
         plan.entered.append(data["weight"])
-        hold(not plan.paused, f"2: stage {index} was entered during a pause")
+        hold(_unaware(actor, plan), f"2: stage {index} was entered during a pause")
         plan.approved = plan.withdrawn = False
         plan.readings, plan.exposed_before = 0, actor.memory["exposed"]
 
-    def _decided(self, plan: Plan, data: dict[str, Any], exposure: Exposure) -> None:
+    def _decided(self, actor: Actor, plan: Plan, data: dict[str, Any], exposure: Exposure) -> None:
         if len(plan.verdicts) == len(plan.entered):
             return  # a second watcher of the same stage says the same again; the first one counts
         said = f"stage {data['verdict']}" if data["reason"] != APPROVED else "stage approved undecided"
@@ -218,7 +228,7 @@ class Witness:
         if plan.verdicts[-1] == "PASS":
             asks = plan.opened["release"]["stages"][len(plan.entered) - 1].get("approve")
             hold(plan.approved or not asks, f"4: stage at {plan.entered[-1]} went on without the approval that it asks for")
-            hold(not plan.paused, f"2: stage at {plan.entered[-1]} was left during a pause")
+            hold(_unaware(actor, plan), f"2: stage at {plan.entered[-1]} was left during a pause")
             self._evidence_for_pass(plan, exposure)
 
     def _evidence_for_pass(self, plan: Plan, exposure: Exposure) -> None:
@@ -227,14 +237,14 @@ class Witness:
         answered = {how: n for (where, how), n in (exposure.so_far() - plan.exposed_before).items() if where == arm}
         total, bad = sum(answered.values()), sum(answered.get(how, 0) for how in BLAMED[arm])
         least = plan.opened["release"]["stages"][len(plan.entered) - 1]["min_requests"]
-        hold(plan.readings, f"4: stage at {weight} passed without a reading")
+        hold(plan.readings > 0, f"4: stage at {weight} passed without a reading")
         hold(total >= 1000 * least, f"4: stage at {weight} passed after {total / 1000:.0f} of {least} requests")
         hold(bad <= total / 2, f"4: stage at {weight} passed though most answers were bad: {answered}")
 
-    def _promoted(self, plan: Plan) -> None:
+    def _promoted(self, actor: Actor, plan: Plan) -> None:
         planned = len(plan.weights) if plan.opened["champion"] is not None else 0
         hold(plan.verdicts == ["PASS"] * planned, f"4: promoted after {plan.verdicts} of {planned} stages")
-        hold(not plan.over and not plan.paused, f"4: promoted after {plan.over}, paused: {plan.paused}")
+        hold(not plan.over and _unaware(actor, plan), f"4: promoted after {plan.over}, paused: {plan.paused}")
         self._before, self.champion = self.champion, plan.opened["candidate"]
 
     def _reinstated(self, plan: Plan) -> None:
@@ -247,9 +257,9 @@ class Witness:
         self._routed = route.token
         if not (route.weight or route.mirror):
             return
-        plan = self.plans.get(route.salt)
-        hold(plan is not None and self.holder == route.salt, f"3: {route} while the lock is with {self.holder}")
-        hold(plan.entered and route.weight == plan.entered[-1], f"2: {route} after stages {plan.entered}")
+        hold(self.holder == route.salt, f"3: {route} while the lock is with {self.holder}")
+        plan = self.plans[route.salt]
+        hold(bool(plan.entered) and route.weight == plan.entered[-1], f"2: {route} after stages {plan.entered}")
         hold(set(plan.verdicts) <= {"PASS"} and not plan.over, f"2: {route} after {plan.verdicts} {plan.over}")
         hold(not plan.withdrawn, f"1: {route} though nothing can be seen")
         if route.weight:
@@ -258,11 +268,18 @@ class Witness:
     def _renewed(self, token: int, expires_at: float) -> None:
         hold(token >= self._routed, f"3: token {token} renewed after {self._routed}")
         route = self._fakes.router.read(self._fakes.model_spec.model)
-        plan = self.plans[route.salt] if route is not None else None
-        hold(plan is not None and not plan.over, "1: a lease was renewed after the end")
+        if route is None:
+            raise AssertionError("1: a lease was renewed without a route")
+        plan = self.plans[route.salt]
+        hold(not plan.over, "1: a lease was renewed after the end")
         hold(expires_at - plan.judged_at <= 2 * plan.lease + self._slack, "1: a lease was renewed by somebody who did not judge")
         self._leased(expires_at, plan)
 
     def _leased(self, expires_at: float | None, plan: Plan) -> None:
         limit = self._fakes.clock.now() + plan.lease + self._slack
         hold(expires_at is not None and expires_at <= limit, f"1: a lease until {expires_at}, at most {limit} was allowed")
+
+
+def _unaware(actor: Actor, plan: Plan) -> bool:
+    """Whether there is no pause, or it began after this actor had last read the journal: what is under way is not called back."""
+    return plan.paused == 0 or plan.paused > actor.memory.get("known", 0)

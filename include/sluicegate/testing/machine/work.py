@@ -1,6 +1,7 @@
 """What actors do: a whole run as Airflow would do it, or one verb as a person asks for it."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sluicegate.actions import release
@@ -59,7 +60,7 @@ def _forwards(ports: Any, rollout_id: str) -> None:
     state = _patiently(ports, lambda: release.deploy(ports, MODEL, rollout_id, author="run"))
     waiting = bool(state.records) and state.records[-1].verdict is None
     for index in range(len(state.records) - waiting, len(state.stages)):
-        _patiently(ports, lambda index=index: release.enter_stage(ports, MODEL, rollout_id, index, author="run"))
+        _patiently(ports, partial(release.enter_stage, ports, MODEL, rollout_id, index, author="run"))
         if _watch(ports, rollout_id, index) != "pass":
             raise RefusedError(f"stage {index} did not pass")
     _patiently(ports, lambda: release.promote(ports, MODEL, rollout_id, author="run"))
