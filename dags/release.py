@@ -38,7 +38,7 @@ def stage_group(spec, index, revert):
     mirrored = stage.kind == "mirror"
     what = "copy requests, answer nobody" if mirrored else f"{stage.weight} % of the users"
     title = f"mirror {stage.mirror} %" if mirrored else f"{stage.weight} % of users"
-    wait = {"revert": revert.task_id, "patience": patience(spec.release, stage)}
+    wait = {"revert": revert.task_id, "patience": patience(stage)}
     with TaskGroup(stage.name, group_display_name=title, tooltip=f"Stage {index}: {what}, at least {stage.bake:g} s"):
         enter = ReleaseOperator(task_id="enter", model=spec.model, verb="enter_stage", index=index, execution_timeout=SOON)
         gate = GateSensor(task_id="gate", model=spec.model, index=index, **wait)

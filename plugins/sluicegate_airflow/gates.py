@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, Context, SkipMixin
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from sluicegate.domain.spec import Release, StageSpec
+from sluicegate.domain.spec import StageSpec
 from sluicegate.errors import SluicegateError, UnavailableError
 from sluicegate.ports import Ports
 from sluicegate.wiring import wire
@@ -29,6 +29,7 @@ TELL_EVERY = 10.0
 PAUSE = 0.5
 """Seconds before somebody who did not answer is asked again."""
 HOLD_AT_MOST = timedelta(days=7)
+"""How long people may hold a stage before it is taken back."""
 WAITS_FOR = {
     "approval": " (waits for approval: run {model}_operate, or `python -m sluicegate approve {model}`)",
     "paused": " (a person has paused it: run {model}_operate, or `python -m sluicegate resume {model}`)",
@@ -153,10 +154,12 @@ class GateTrigger(BaseTrigger):
             self.log.warning("'%s' was not told: %s", notice.key, e)
 
 
-def patience(release: Release, stage: StageSpec) -> timedelta:
-    """How long a gate waits for a decision: well past the deadline at which the watch itself decides."""
-    waits = release.undecided == "hold" or stage.approve
-    return HOLD_AT_MOST if waits else timedelta(seconds=3 * stage.deadline_s + 600)
+def patience(stage: StageSpec) -> timedelta:
+    """How long a gate waits for a decision: well past the deadline at which the watch itself decides, and long enough for people.
+
+    Days, because anybody may pause any stage. A gate that nobody watches is ended much sooner: by the lease, and by the sweep.
+    """
+    return max(HOLD_AT_MOST, timedelta(seconds=3 * stage.deadline_s + 600))
 
 
 def _event(look: "Look") -> dict[str, Any]:

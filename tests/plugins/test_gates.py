@@ -158,7 +158,7 @@ def gate() -> GateSensor:
     """gate → next → promote → revert; gate → revert."""
     with DAG("toy_release", schedule=None):
         release = parse_spec(SPEC, "toy/spec.yaml").release
-        wait = patience(release, release.stages[0])
+        wait = patience(release.stages[0])
         tasks = [
             GateSensor(task_id=name, model="toy", index=0, revert="revert", patience=wait, rollout_id="abc")
             for name in ("gate", "next", "promote", "revert")
@@ -179,12 +179,12 @@ class TestSensor:
         with pytest.raises(TaskDeferred) as deferred:
             gate().execute(context())
         assert deferred.value.trigger.serialize()[1]["author"] == "airflow:toy_release"
-        assert deferred.value.timeout.total_seconds() == 3 * 60 + 600
+        assert deferred.value.timeout == timedelta(days=7)
 
-    def test_a_stage_that_asks_a_person_is_given_days(self) -> None:
-        release = parse_spec(SPEC, "toy/spec.yaml").release
-        asking = release.stages[0].model_copy(update={"approve": True})
-        assert patience(release, asking) == timedelta(days=7)
+    def test_people_have_days_to_hold_a_stage_and_a_long_deadline_more(self) -> None:
+        stage = parse_spec(SPEC, "toy/spec.yaml").release.stages[0]
+        assert patience(stage) == timedelta(days=7)
+        assert patience(stage.model_copy(update={"deadline": 14 * 86400.0})) > timedelta(days=14)
 
     def test_a_pass_skips_nothing(self) -> None:
         gate().decided(context(), {"decision": "pass", "message": ""})
