@@ -104,6 +104,25 @@ class TestEventsAreMovedOrAdded:
         assert _numbers([*FIVE[:2], FIVE[1], *FIVE[2:]], _head(FIVE)) == [2]
 
 
+class TestDamageOfTheType:
+    """SQLite keeps any type in any column, and a flipped bit may change it."""
+
+    @pytest.mark.parametrize("value", [None, b"\xff", 7, "text", float("nan")])
+    @pytest.mark.parametrize("column", ["at", "model", "kind", "data", "digest"])
+    def test_a_value_of_another_type_is_found_at_its_event(self, column: str, value: Any) -> None:
+        rows = [*FIVE[:2], replace(FIVE[2], **{column: value}), *FIVE[3:]]
+        assert _numbers(rows, _head(FIVE))[0] == 3
+
+    @pytest.mark.parametrize("number", [None, "5", b"5"])
+    def test_a_head_that_names_no_number_is_found(self, number: Any) -> None:
+        assert _numbers(FIVE, Head(number, FIVE[4].digest)) == [5]
+
+    @pytest.mark.parametrize("token", [None, "3", 3.5, b"3"])
+    def test_a_token_that_is_no_number_is_found(self, token: Any) -> None:
+        (found,) = findings([], None, [replace(LOCK, token=token)])
+        assert "seal differs" in found.message
+
+
 class TestLocks:
     def test_a_sound_lock_says_nothing(self) -> None:
         assert list(findings([], None, [LOCK])) == []

@@ -62,8 +62,8 @@ class Finding:
 
 
 def chain(before: str, *fields: object) -> str:
-    """Digest of an entry: SHA-256 over the digest before it and the entry's fields as JSON."""
-    return hashlib.sha256(json.dumps([before, *fields]).encode()).hexdigest()
+    """Digest of an entry: SHA-256 over the digest before it and the entry's fields as JSON (damaged ones may be of any type)."""
+    return hashlib.sha256(json.dumps([before, *fields], default=repr).encode()).hexdigest()
 
 
 def seal(model: str, holder: str | None, token: int) -> str:
@@ -119,6 +119,8 @@ def _end(last: Row | None, head: Head | None) -> Iterator[Finding]:
     if head is None:
         if end.number:
             yield Finding(end.number, f"the head is missing: whether event {end.number} is the last one cannot be told")
+    elif not isinstance(head.number, int):
+        yield Finding(end.number, f"the head names no event, but {head.number!r}: it was altered")
     elif head.number > end.number:
         yield Finding(end.number + 1, f"the end is cut off: events {end.number + 1} to {head.number} are missing")
     elif head.number < end.number:

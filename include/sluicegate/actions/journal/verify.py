@@ -54,7 +54,7 @@ class _Counted:
     def count(self, rows: Iterator[Row]) -> Iterator[Row]:
         for row in rows:
             self.events, self.last = self.events + 1, row.number
-            self.models.add(row.model)
+            self.models.add(str(row.model))
             if self._expected is not None and row.number == self._expected.number:
                 self._seen = row.digest
             yield row

@@ -59,7 +59,7 @@ class Database:
                 if db.dialect.name == "sqlite":
                     raw.text_factory = lambda content: content.decode(errors="surrogateescape")
                 yield db
-        except DatabaseError as e:
+        except (DatabaseError, InterfaceError, UnicodeDecodeError) as e:
             raise self._told(e) from e
 
     def _prepare(self) -> None:
@@ -85,13 +85,14 @@ class Database:
         while True:
             try:
                 return attempt()
-            except (DatabaseError, InterfaceError) as e:
+            except (DatabaseError, InterfaceError, UnicodeDecodeError) as e:
                 if not _passes(e) or time.monotonic() > until:
                     raise self._told(e) from e
             time.sleep(PAUSE)
 
-    def _told(self, error: DBAPIError) -> SluicegateError:
-        said = str(error.orig).strip().partition("\n")[0]
+    def _told(self, error: DBAPIError | UnicodeDecodeError) -> SluicegateError:
+        """The error as a person reads it. SQLite's own message may be the one that cannot be decoded."""
+        said = str(error.orig if isinstance(error, DBAPIError) else error).strip().partition("\n")[0]
         if isinstance(error, OperationalError | InterfaceError):
             return UnavailableError(f"the journal at {self.name} does not answer: {said}")
         return DamagedError(f"the journal at {self.name} is damaged: {said}: see `python -m sluicegate journal verify`")
@@ -174,9 +175,9 @@ def _begin_sqlite(db: Connection) -> None:
     db.exec_driver_sql("BEGIN" if db.get_execution_options().get("sluicegate_reads") else "BEGIN IMMEDIATE")
 
 
-def _passes(error: DBAPIError) -> bool:
+def _passes(error: DBAPIError | UnicodeDecodeError) -> bool:
     """Whether a restart of the database server explains the error: a lost or refused connection, not a full disk."""
-    if error.orig is None or not type(error.orig).__module__.startswith("psycopg"):
+    if not isinstance(error, DBAPIError) or not type(error.orig).__module__.startswith("psycopg"):
         return False
     state = getattr(error.orig, "sqlstate", None)
     return error.connection_invalidated or state is None or str(state).startswith(("08", "57P"))
