@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO_HOME := $(CURDIR)/var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo unit test up down status lint format bench lock faults
+.PHONY: help install demo unit test up down status lint format bench lock faults machine hostile audit
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -54,6 +54,15 @@ format: install ## let ruff rewrite
 
 faults: install ## kill at random on a live stack and check the invariants: make faults ARGS="--rounds 20 --seed 1" (--help)
 	@$(BIN)/python -m tests.faults $(ARGS)
+
+machine: install ## 10 000 sequences of runs, people, crashes and outages over the release verbs: make machine ARGS="--sequences 500 --seed 7"
+	@$(BIN)/python -m sluicegate.testing.machine $(ARGS)
+
+hostile: install ## 10 000 malformed inputs each to server, gateway, ingest and specs: make hostile ARGS="--count 500 --only server"
+	@$(BIN)/python -m sluicegate.testing.hostile $(ARGS)
+
+audit: install ## pins, licences and known vulnerabilities of what we depend on; needs the vulnerability service
+	@$(BIN)/python .ci/audit.py
 
 bench: install ## all benchmarks, a table each
 	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
