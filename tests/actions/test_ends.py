@@ -71,6 +71,11 @@ class TestWhatFollowsARevert:
         revert(ports, "toy", exposed, **ANNA)
         assert ports.incidents.told[-1] == ports.incidents.recorded[f"{exposed}-reverted"]
 
+    def test_the_journal_says_where_the_incident_is(self, ports: FakePorts, exposed: str) -> None:
+        revert(ports, "toy", exposed, **ANNA)
+        done = {e.data["what"]: e.data.get("where") for e in ports.journal.events("toy", exposed, kinds=(Kind.FOLLOWED_UP,))}
+        assert done["reverted:incident"] == f"memory:{exposed}-reverted"
+
     @pytest.mark.parametrize(
         ("port", "verb", "left"),
         [

@@ -11,7 +11,8 @@ from sluicegate.domain.rollout import Kind, Outcome, Rollout
 from sluicegate.errors import SluicegateError, StaleTokenError, UnfinishedError
 from sluicegate.ports import Event, Ports
 
-Step = Callable[[Ports, Rollout], None]
+Step = Callable[[Ports, Rollout], str | None]
+"""Does one thing; returns where, when it has left something to look at."""
 
 
 def follow_up(ports: Ports, state: Rollout, *, author: str) -> None:
@@ -21,8 +22,9 @@ def follow_up(ports: Ports, state: Rollout, *, author: str) -> None:
         if name in state.followed_up:
             continue
         try:
-            step(ports, state)
-            ports.journal.append(state.model, state.rollout_id, Kind.FOLLOWED_UP, {"what": name}, author=author)
+            where = step(ports, state)
+            done = {"what": name} if where is None else {"what": name, "where": where}
+            ports.journal.append(state.model, state.rollout_id, Kind.FOLLOWED_UP, done, author=author)
         except SluicegateError as e:
             left.append(f"{name} ({e})")
     if left:
@@ -117,8 +119,8 @@ def _drop_candidate(ports: Ports, state: Rollout) -> None:
         ports.registry.alias(state.model, "candidate", None)
 
 
-def _record(ports: Ports, state: Rollout) -> None:
-    ports.incidents.record(notice_of(ports, state))
+def _record(ports: Ports, state: Rollout) -> str:
+    return ports.incidents.record(notice_of(ports, state))
 
 
 def _tell(ports: Ports, state: Rollout) -> None:
