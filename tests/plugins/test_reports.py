@@ -9,14 +9,16 @@ import pytest
 with warnings.catch_warnings():  # Airflow's own, at import
     warnings.simplefilter("ignore")
     from airflow.api_fastapi.core_api.security import get_user
+    from fastapi import FastAPI
     from fastapi.testclient import TestClient
 
 from sluicegate.adapters.folder_results import FolderResults
 from sluicegate.ports.orders import OrderStatus
 from sluicegate.settings import Settings
 from sluicegate_airflow import orders, reports
-from sluicegate_airflow.links import ReportLink
+from sluicegate_airflow.links import REPORTS, ReportLink
 from sluicegate_airflow.orders import order_task
+from sluicegate_plugin import SluicegatePlugin
 
 KEY = "0123456789abcdef" * 2
 
@@ -86,6 +88,13 @@ def test_the_button_of_a_finished_comparison_leads_to_its_report(monkeypatch) ->
     assert link.get_link(task, ti_key=None) == ""
     key = task.execute({})["key"]
     assert link.get_link(task, ti_key=None) == f"/sluicegate/reports/{key}/report.html"
+
+
+def test_the_plugin_puts_the_page_where_the_button_leads(browser) -> None:
+    server = FastAPI()
+    for page in SluicegatePlugin.fastapi_apps:
+        server.mount(page["url_prefix"], page["app"])
+    assert TestClient(server).get(f"{REPORTS}/{KEY}/report.html").text == "<p>PROMOTE</p>"
 
 
 def test_only_a_comparison_has_the_button() -> None:
