@@ -4,7 +4,8 @@ A case is never stored: the journaled readings, folded again in their order, giv
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -142,7 +143,14 @@ def open_case(
         forecast=forecast(predicted),
         means=matched.nothing(tuple(name != "value" for name in MATCHED_ROWS if name in gates)),
     )
-    return replace(_fold(case, baseline), readings=0, memory=Memory())
+    return _with(_fold(case, baseline), readings=0, memory=Memory())
+
+
+def _with(case: Case, **changes: Any) -> Case:
+    """`dataclasses.replace` at a tenth of its price, which a look pays five times: no field of a case is made from another."""
+    copy = object.__new__(Case)
+    copy.__dict__.update(case.__dict__ | changes)
+    return copy
 
 
 def _matched_rows(gates: Iterable[str]) -> list[int]:
@@ -173,7 +181,7 @@ def _fold(case: Case, reading: Reading) -> Case:
     restarted = looks.COUNTER_RESET in (arms_source.problem, pairs_source.problem)
     candidate = looks.candidate_arm(reading, kind)
     uncounted = {row for arm in (reading.champion, candidate) for row in looks.uncounted(arm)}
-    case = replace(
+    case = _with(
         _fold_others(case, reading),
         taken_at=reading.taken_at,
         baked_from=reading.taken_at if restarted else case.baked_from,
@@ -195,11 +203,11 @@ def _fold_others(case: Case, reading: Reading) -> Case:
     gates, arms = case.release.gates, (reading.champion, looks.candidate_arm(reading, case.stage.kind))
     if "memory_mb" in case.gates:
         processes = (reading.champion, reading.candidate or reading.mirror)
-        case = replace(case, memory=memory.fold(case.memory, *processes, gates.memory_mb or 0.0))
+        case = _with(case, memory=memory.fold(case.memory, *processes, gates.memory_mb or 0.0))
     if "labels" in case.gates:
-        case = replace(case, labels=labels.fold(case.labels, reading.labels))
+        case = _with(case, labels=labels.fold(case.labels, reading.labels))
     if "segments" in case.gates:
-        case = replace(case, segments=segments.fold(case.segments, *arms, gates.p95_ms))
+        case = _with(case, segments=segments.fold(case.segments, *arms, gates.p95_ms))
     return case
 
 
@@ -220,7 +228,7 @@ def _fold_arms(case: Case, arms: Array | None, gateway: Array | None) -> Case:
         alone=case.alone,
         shocked=hit,
     )
-    case = replace(case, arms=total, moments=found, failures=seen, calm=0 if common else case.calm + 1)
+    case = _with(case, arms=total, moments=found, failures=seen, calm=0 if common else case.calm + 1)
     return case if arms is None else _fold_block(case, case.block + arms, case.block_shocked or hit)
 
 
@@ -244,10 +252,10 @@ def _fold_block(case: Case, block: Array, shocked: bool) -> Case:
     look = block.sum(axis=2)
     champion, candidate = look[:, REQUESTS].tolist()
     if candidate < LEAST_BLOCK[1] or (champion < LEAST_BLOCK[0] and not case.alone):
-        return replace(case, block=block, block_shocked=shocked)
+        return _with(case, block=block, block_shocked=shocked)
     spread = case.moments[1].overdispersion(SLOW)
     rows = _matched_rows(case.gates)
-    case = replace(
+    case = _with(
         case,
         latency=latency.fold(case.latency, look, spread, alone=case.alone, shocked=shocked),
         means=matched.fold(case.means, block[:, REQUESTS], block[:, rows].swapaxes(0, 1)) if rows else case.means,
@@ -265,4 +273,4 @@ def _arms_speak(case: Case) -> bool:
 def _fold_contrast(case: Case, block: Array) -> Case:
     compared = contrast.fold(case.contrast, block)
     look = np.append(compared.weight - case.contrast.weight, compared.sums - case.contrast.sums)
-    return replace(case, arms_in_time=blocks.push(case.arms_in_time, look), contrast=compared)
+    return _with(case, arms_in_time=blocks.push(case.arms_in_time, look), contrast=compared)

@@ -52,13 +52,13 @@ class Labels:
 
 def fold(labels: Labels, read: LabelCounters | None) -> Labels:
     """One more reading of the labels; None: they could not be read."""
-    source, look = looks.step(labels.source, *looks.labels_array(read), LABEL_COUNTS)
-    labels = replace(labels, source=source)
-    if read is None or source.problem:
-        return labels
-    known = float(sum(read.champion) + sum(read.candidate))
+    started_at, now = looks.labels_array(read)
+    source, look = looks.step(labels.source, started_at, now, LABEL_COUNTS)
+    if read is None or now is None or source.problem:
+        return replace(labels, source=source)
+    known = float(now[(CHAMPION_KNOWN, CANDIDATE_KNOWN), :].sum())
     news = read.due if known > labels.known or look is None else labels.due_at_news
-    labels = replace(labels, due=read.due, due_at_news=news, known=known)
+    labels = replace(labels, source=source, due=read.due, due_at_news=news, known=known)
     return labels if look is None or not look[LABEL_COUNTS, :].any() else _count(labels, look)
 
 
