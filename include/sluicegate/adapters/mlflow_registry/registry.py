@@ -18,6 +18,7 @@ from sluicegate.adapters.mlflow_registry.fence import Fence
 from sluicegate.adapters.mlflow_registry.model_file import input_example, model_file
 from sluicegate.adapters.mlflow_registry.rest import AbsentError, PresentError, Rest
 from sluicegate.errors import PackageError, RefusedError
+from sluicegate.folders import child
 from sluicegate.ports.registry import Record, Registered
 from sluicegate.settings import Settings
 
@@ -52,7 +53,7 @@ class MlflowRegistry:
 
     def package(self, model: str, version: str) -> Path:
         """A local folder with the version's package, downloaded once, published whole."""
-        target = self._settings.packages / model / version
+        target = child(child(self._settings.packages, model), version)
         if not target.is_dir():
             self._download(model, version, target)
         return target
