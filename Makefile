@@ -59,7 +59,7 @@ machine: install ## 10 000 sequences of runs, people, crashes and outages over t
 	@$(BIN)/python -m sluicegate.testing.machine $(ARGS)
 
 hostile: install ## 10 000 malformed inputs each to server, gateway, ingest and specs: make hostile ARGS="--count 500 --only server"
-	@$(BIN)/python -m sluicegate.testing.hostile $(ARGS)
+	@$(BIN)/python -m tests.hostile $(ARGS)
 
 audit: install ## pins, licences and known vulnerabilities of what we depend on; needs the vulnerability service
 	@$(BIN)/python .ci/audit.py

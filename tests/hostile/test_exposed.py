@@ -4,11 +4,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from tests.hostile.siege import gateway_before
 
 from sluicegate.adapters.envoy_router.bootstrap import READABLE, bootstrap
 from sluicegate.settings import Settings
 from sluicegate.testing.hostile.requests import valid
-from sluicegate.testing.hostile.siege import gateway_before
 from sluicegate.testing.hostile.wire import exchange, statuses
 from sluicegate.testing.model_server import running_model_server
 from sluicegate.testing.package import toy_package

@@ -1,12 +1,12 @@
-"""Malformed inputs, a small draw of them: `python -m sluicegate.testing.hostile --count 10000` sends many."""
+"""Malformed inputs, a small draw of them: `python -m tests.hostile --count 10000` sends many."""
 
 from pathlib import Path
 
 import pytest
+from tests.hostile import siege
 
 from sluicegate.domain.spec_text import MOST, parse_yaml
 from sluicegate.errors import SpecError
-from sluicegate.testing.hostile import siege
 from sluicegate.testing.ingest_world import World, csv, told
 
 SEED = 20261121

@@ -1,4 +1,4 @@
-"""Inputs that nobody should send, seeded: `python -m sluicegate.testing.hostile --count 10000` sends them to the real things.
+"""Inputs that nobody should send, seeded. `make hostile` sends them to the real things.
 
 strings   → names and texts that want to leave their place
 requests  → bytes for an HTTP port: broken, contradictory, oversized, or well-formed nonsense

@@ -1,4 +1,4 @@
-"""`python -m sluicegate.testing.hostile --count 10000 [--seed 1] [--only server]`: a table of what came of every kind of input."""
+"""`python -m tests.hostile --count 10000 [--seed 1] [--only server]`: a table of what came of every kind of input."""
 
 import argparse
 import tempfile
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from sluicegate.testing.hostile import siege
+from tests.hostile import siege
 
 Siege = Callable[[int, int, Path], Counter[str]]
 SIEGES: dict[str, Siege] = {
@@ -20,7 +20,7 @@ SIEGES: dict[str, Siege] = {
 
 def main() -> None:
     """Send them all; AssertionError, or whatever was raised, when something gave way."""
-    parser = argparse.ArgumentParser(prog="python -m sluicegate.testing.hostile", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.hostile", description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="inputs for each target")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=SIEGES, help="one target")
