@@ -30,10 +30,12 @@ class RolloutMachine(RuleBasedStateMachine):
         self.actors: list[Actor] = []
         self.aborted = False
 
-    @initialize(calls=st.integers(0, 150), aborted=st.booleans())
-    def a_run_has_come_so_far(self, calls: int, aborted: bool) -> None:
+    @initialize(calls=st.integers(0, 150), aborted=st.booleans(), approval=st.sampled_from((False, False, True)))
+    def a_run_has_come_so_far(self, calls: int, aborted: bool, approval: bool) -> None:
         """Most accidents need a rollout that is somewhere on its way. At the end a new run goes on, or a person aborts it."""
         self.aborted = aborted
+        if approval:
+            self.world.ask_for_approval()
         self._start("run 2a", run("2", "a"), calls)
 
     @precondition(lambda self: len(self.alive) < MOST_ACTORS)

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,14 +24,15 @@ SPEC: dict[str, Any] = {
     "training": {"holdout": {"length": "7d"}},
     "release": {
         "stages": [
-            {"mirror": 50, "bake": "4s", "min_requests": 100, "deadline": "20s"},
-            {"weight": 10, "bake": "4s", "min_requests": 20, "deadline": "20s"},
-            {"weight": 50, "bake": "4s", "min_requests": 100, "deadline": "20s"},
-            {"weight": 100, "bake": "4s", "deadline": "20s"},
+            {"mirror": 50, "bake": "4s", "min_requests": 100, "deadline": "40s"},
+            {"weight": 10, "bake": "4s", "min_requests": 20, "deadline": "40s"},
+            {"weight": 50, "bake": "4s", "min_requests": 100, "deadline": "40s"},
+            {"weight": 100, "bake": "4s", "deadline": "40s"},
         ],
         "gates": {"p95_ms": 25, "error_rate": {"margin": 0.02}},
         "look_every": "2s",
         "lease": "10s",
+        "blind": "6s",
     },
 }
 PREDICTED = {
@@ -75,6 +77,12 @@ class World:
         first = self.actor("first", run("1", "first"))
         first.step(1000)
         assert self.witness.champion == "1", first.error
+
+    def ask_for_approval(self) -> None:
+        """Rollouts that are opened from now on need a person's yes at their first weight."""
+        raw = deepcopy(SPEC)
+        raw["release"]["stages"][1]["approve"] = True
+        self.model_spec = self.fakes.model_spec = parse_spec(raw, f"{MODEL}/spec.yaml")
 
     def actor(self, name: str, work: Callable[[Any], None]) -> Actor:
         return Actor(name, self, work)
