@@ -15,7 +15,7 @@ import numpy as np
 from judge import peers, plots, tables
 from judge.ledger import Ledger
 from judge.rollouts import BEFORE, prediction
-from judge.scenarios import BUSY, FAULTS, HARMS, HEALTHY, LOOKS, RIGHTLY, SHARP, WATCHED
+from judge.scenarios import BUSY, FAULTS, HARMS, HEALTHY, LOOKS, RIGHTLY, SHARP
 from judge.store import Store
 from judge.world import World
 
@@ -26,7 +26,7 @@ UNITS = dict(zip((s.name for s in SHARP), tables.UNITS, strict=True))
 ROOT = Path(__file__).parents[1]
 PAGE = """### False reverts
 
-{rollouts} rollouts a row, five stages of at least {looks} looks, nine gates and five segments, `alpha` 5 %.
+{rollouts} rollouts a row, five stages of at least {looks} looks, nine gates and five segments, one `alpha` of 5 %.
 
 {healthy}
 
@@ -38,7 +38,8 @@ Whole rollouts of a harmful candidate. What the comparison predicts is right exc
 
 {harms}
 
-At weight 5 alone, with the gates and stages of `models/flights`, independent users, without pairs:
+One stage alone, with the gates and stages of `models/flights` and their parts of the budget (decisions with `any_harm`; `mass` 0.5 % and
+segments where the harm is theirs), independent users; at weight 5 nothing is mirrored:
 
 {sharp}
 
@@ -50,7 +51,7 @@ At weight 5 alone, with the gates and stages of `models/flights`, independent us
 
 ### Beside other tools
 
-The same requests, watched by rules of three tools ({watched} rollouts of each row above). *{rules}
+The same requests, watched by other rules. {rules}
 
 {peers}
 
@@ -78,7 +79,6 @@ def page(found: dict[str, list], rollouts: int) -> str:
         harms=tables.harms(harmful),
         sharp=tables.sharp(sharp, UNITS),
         faults=tables.faults(broken),
-        watched=WATCHED,
         rules=(peers.__doc__ or "").strip(),
         peers=tables.peers(innocent, harmful, broken),
         rightly=tables.rightly(right),
@@ -127,7 +127,7 @@ def main() -> int:
     parser.add_argument("--write", type=Path, help="folder of judge.md and its plots")
     wanted = parser.parse_args()
     sizes = {s.name: wanted.rollouts for s in HEALTHY} | {s.name: wanted.harms for s in (*HARMS, *SHARP, *RIGHTLY)}
-    sizes |= {s.name: wanted.faults for s in FAULTS} | {BUSY.name: max(1, wanted.harms // 3)}
+    sizes |= {s.name: wanted.faults for s in FAULTS} | {BUSY.name: max(1, wanted.harms // 5)}
     found = Store(wanted.keep).runs(sizes, wanted.processes)
     text = page(found, wanted.rollouts)
     print(text)

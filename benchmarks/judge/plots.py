@@ -27,8 +27,8 @@ def false_reverts(runs: Runs, target: Path) -> None:
     for row, done in enumerate(runs.values()):
         _ours(axes, row, done)
         watched = [run for run in done if run.peers]
-        for peer, colour, mark in zip(PEERS, COLOURS, MARKS, strict=True):
-            part = 100 * sum(run.peers[peer] is Ending.REVERTED for run in watched) / max(len(watched), 1)
+        for peer, colour, mark in zip(PEERS if watched else (), COLOURS, MARKS, strict=bool(watched)):
+            part = 100 * sum(run.peers[peer] is Ending.REVERTED for run in watched) / len(watched)
             axes.plot(part, row, mark, color=colour, markersize=6, label=peer if row == 0 else None)
     axes.axvline(5, color=BAR, linestyle="--", linewidth=1)
     axes.annotate("budget 5 %", (5, -0.75), (4, 0), textcoords="offset points", fontsize=9, color=BAR, va="center")

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from judge.ledger import LABEL_DELAY, LOOK_S
+from judge.ledger import BOUND_MS, LABEL_DELAY, LOOK_S
 from judge.points import dark, without, without_latency
 from judge.rollouts import Scenario, Spoil
-from judge.world import INDEPENDENT, Surroundings, Version
+from judge.world import INDEPENDENT, LATENCY_MS, Surroundings, Version
 from sluicegate.domain.evidence import ArmCounters, Reading
 from sluicegate.domain.gate_spec import RawRule, ScoreGate
 from sluicegate.domain.spec import Release
@@ -52,9 +52,11 @@ DEPENDENCE = (
     Surroundings("heavy users (Pareto 1.5) stay through the ramp", correlation=0.1, tail=1.5),
 )
 BURSTS = Surroundings("bursts: 40 % slow, 10 % failed, for both (to weight 50)", burst=True)
+EDGE = Version(slower=BOUND_MS / LATENCY_MS)
 HEALTHY = (
     *(Scenario(how.name, RELEASE, how, watched=WATCHED) for how in DEPENDENCE),
     Scenario(BURSTS.name, RELEASE, BURSTS, stages=(0, 1, 2, 3), watched=WATCHED),
+    Scenario("both exactly as slow as the bound allows", RELEASE, champion=EDGE, compared=EDGE, patience=1.0),
 )
 """With bursts 8 % of all requests are slow: at weight 100, where no champion excuses it, that breaks the bound, so that row ends at 50."""
 

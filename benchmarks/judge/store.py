@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import sluicegate.gates
-import sluicegate.stats
 from judge.peers import Ending
 from judge.rollouts import Run, Stage, run
 from judge.scenarios import BY_NAME
 from sluicegate.domain.verdict import Verdict
+from sluicegate.stats import mixtures
 
 CHUNK = 10
 """Seeds that a process takes at a time."""
@@ -22,8 +22,7 @@ CHUNK = 10
 
 def source_key() -> str:
     """Changes with every change of the judge or of the simulation, but not of tables and plots."""
-    rooms = [Path(str(room.__file__)).parent for room in (sluicegate.gates, sluicegate.stats)]
-    files = sorted(path for room in rooms for path in room.glob("*.py"))
+    files = [*sorted(Path(str(sluicegate.gates.__file__)).parent.rglob("*.py")), Path(str(mixtures.__file__))]
     own = Path(__file__).parent
     files += [own / f"{name}.py" for name in ("world", "ledger", "points", "peers", "rollouts", "scenarios")]
     return sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:16]
@@ -40,7 +39,7 @@ class Store:
 
     def runs(self, wanted: Mapping[str, int], processes: int) -> dict[str, list[Run]]:
         """So many runs of each named scenario, seeds 0, 1, 2 ...: what is not known yet is simulated and kept."""
-        jobs = list(self._missing(wanted))
+        jobs = sorted(self._missing(wanted), key=lambda job: job[1][0])  # all rows grow together
         with Pool(processes) as pool, self._path.open("a") as kept:
             for number, (name, done) in enumerate(pool.imap_unordered(_work, jobs), 1):
                 for seed, raw in done:

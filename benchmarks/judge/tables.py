@@ -137,7 +137,8 @@ def faults(runs: Runs) -> str:
 
 
 def peers(innocent: Runs, harmful: Runs, broken: Runs) -> str:
-    """Ours beside the restated rules on the same requests."""
+    """Ours beside the restated rules on the same requests, where the peers watched."""
+    innocent = {name: done for name, done in innocent.items() if any(run.peers for run in done)}
     rows = [_beside(f"*false revert:* {name}", done, Ending.REVERTED) for name, done in innocent.items()]
     rows += [_beside(f"*missed:* {name}", done, Ending.PROMOTED) for name, done in harmful.items()]
     rows += [_beside(f"*promoted blindly:* {name}", done, Ending.PROMOTED) for name, done in broken.items()]
