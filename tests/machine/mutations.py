@@ -89,7 +89,9 @@ MUTATIONS = (
     Mutation(
         "a server in use is stopped", "actions/release/follow.py", "if not _needed(ports, state, state.candidate):", "if True:"
     ),
-    Mutation("the champion is retired", "actions/release/end.py", "        _refuse_retirement(ports, state, state.champion)\n", ""),
+    Mutation(
+        "the champion is retired", "actions/release/end.py", "        _refuse_retirement(ports, state, state.champion)\n", ""
+    ),
 )
 
 

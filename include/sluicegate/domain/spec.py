@@ -228,7 +228,9 @@ class ModelSpec(Part):
         sets = sorted(name for name, field in self.data.inputs.items() if field.type in ("string", "boolean", "integer"))
         for name in self.release.segments:
             if name not in sets:
-                raise ValueError(f"release.segments names '{name}': choose inputs of few values, such as {', '.join(sets) or 'none'}")
+                raise ValueError(
+                    f"release.segments names '{name}': choose inputs of few values, such as {', '.join(sets) or 'none'}"
+                )
         if self.score_range[0] >= self.score_range[1]:
             raise ValueError(f"score_range {list(self.score_range)} is empty: write [low, high]")
         return self
