@@ -43,6 +43,11 @@ SPEC = {
         "lease": "60s",
     },
 }
+ASKING = SPEC | {
+    "model": "asking",
+    "release": SPEC["release"] | {"stages": [{"mirror": 50, "approve": True}, {"weight": 100}], "retention": "1h"},
+}
+"""A model whose plan asks a person, and whose old champion stays warm for long."""
 
 
 @dataclass
@@ -51,6 +56,7 @@ class Airflow:
 
     settings: Settings
     ports: Wiring
+    env: dict[str, str]
     versions: int = 0
     _api: Api | None = field(default=None)
 
@@ -64,22 +70,35 @@ class Airflow:
     def script(self, **what: Any) -> None:
         (self.settings.home / "script.json").write_text(json.dumps(what))
 
-    def start(self) -> str:
+    def start(self, model: str = "toy") -> str:
         """Register one more version and release it by hand."""
         self.versions += 1
         data = {"version": str(self.versions), "verdict": "promote", "release": True, "predicted": PREDICTED}
-        self.ports.journal.append("toy", "", "REGISTERED", data, author="test")
-        body = {"logical_date": None, "conf": {"version": str(self.versions)}}
-        return str(self.api.call("POST", f"/api/v2/dags/{DAG}/dagRuns", body)["dag_run_id"])
+        self.ports.journal.append(model, "", "REGISTERED", data, author="test")
+        return self.trigger(f"{model}_release", version=str(self.versions))
 
-    def end(self, run: str) -> tuple[str, dict[str, str]]:
+    def trigger(self, dag: str, **params: str) -> str:
+        """Start a run of the Dag as its user does."""
+        body = {"logical_date": None, "conf": params}
+        return str(self.api.call("POST", f"/api/v2/dags/{dag}/dagRuns", body)["dag_run_id"])
+
+    def operate(self, action: str, reason: str = "a person decides", model: str = "toy") -> str:
+        """Act from the UI; the state in which that run ended."""
+        dag = f"{model}_operate"
+        return self.end(self.trigger(dag, action=action, reason=reason), dag)[0]
+
+    def cli(self, *words: str) -> int:
+        """Act from the command line; the exit code."""
+        return subprocess.run([sys.executable, "-m", "sluicegate", *words], env=self.env, capture_output=True).returncode
+
+    def end(self, run: str, dag: str = DAG) -> tuple[str, dict[str, str]]:
         """State of the finished run, and of each of its tasks."""
-        state = eventually(lambda: self._finished(run))
-        tasks = self.api.call("GET", f"{self._path(run)}/taskInstances?limit=100")["task_instances"]
+        state = eventually(lambda: self._finished(run, dag))
+        tasks = self.api.call("GET", f"{self._path(run, dag)}/taskInstances?limit=100")["task_instances"]
         return state, {t["task_id"]: t["state"] for t in tasks}
 
-    def wait_for(self, run: str, task: str, state: str) -> None:
-        eventually(lambda: self.api.call("GET", f"{self._path(run)}/taskInstances/{task}")["state"] == state)
+    def wait_for(self, run: str, task: str, state: str, dag: str = DAG) -> None:
+        eventually(lambda: self.api.call("GET", f"{self._path(run, dag)}/taskInstances/{task}")["state"] == state)
 
     def mark_failed(self, run: str, task: str | None = None) -> None:
         if task is None:
@@ -87,12 +106,12 @@ class Airflow:
         else:
             self.api.call("PATCH", f"{self._path(run)}/taskInstances/{task}", {"new_state": "failed"})
 
-    def _finished(self, run: str) -> str | None:
-        state = self.api.call("GET", self._path(run))["state"]
+    def _finished(self, run: str, dag: str) -> str | None:
+        state = self.api.call("GET", self._path(run, dag))["state"]
         return state if state in ("success", "failed") else None
 
-    def _path(self, run: str) -> str:
-        return f"/api/v2/dags/{DAG}/dagRuns/{urllib.parse.quote(run, safe='')}"
+    def _path(self, run: str, dag: str = DAG) -> str:
+        return f"/api/v2/dags/{dag}/dagRuns/{urllib.parse.quote(run, safe='')}"
 
 
 def eventually(ask: Any, within: float = 120.0) -> Any:
@@ -107,13 +126,15 @@ def eventually(ask: Any, within: float = 120.0) -> Any:
 @pytest.fixture(scope="module")
 def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Airflow]:
     home = tmp_path_factory.mktemp("home")
-    (home / "models" / "toy").mkdir(parents=True)
-    (home / "models" / "toy" / "spec.yaml").write_text(yaml.safe_dump(SPEC))
-    (home / "models" / "toy" / "features.py").write_text("def features(row):\n    return {'x': row['x']}\n")
+    for spec in (SPEC, ASKING):
+        folder = home / "models" / str(spec["model"])
+        folder.mkdir(parents=True)
+        (folder / "spec.yaml").write_text(yaml.safe_dump(spec))
+        (folder / "features.py").write_text("def features(row):\n    return {'x': row['x']}\n")
     settings = Settings(project=PROJECT, home=home, models=home / "models", airflow_port=free_port())
     create_secrets(home)
     with running(settings, environment(settings)):
-        yield Airflow(settings, Wiring(settings))
+        yield Airflow(settings, Wiring(settings), environment(settings))
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -134,7 +155,7 @@ def running(settings: Settings, env: dict[str, str]) -> Iterator[None]:
     started = [start(settings, env, part) for part in PARTS]
     try:
         url = f"http://127.0.0.1:{settings.airflow_port}"
-        eventually(lambda: healthy(url))
+        eventually(lambda: healthy(url), within=400.0)
         passwords = secret_file(settings.home, PASSWORDS)
         module = ["-m", "sluicegate_airflow.apply_settings", str(PROJECT / "airflow_settings.yaml")]
         paths = {"PYTHONPATH": str(PROJECT / "plugins")}
@@ -144,7 +165,7 @@ def running(settings: Settings, env: dict[str, str]) -> Iterator[None]:
         for part in started:
             part.terminate()
         for part in started:
-            part.wait(timeout=30)
+            part.wait(timeout=120)
 
 
 def start(settings: Settings, env: dict[str, str], part: tuple[str, ...]) -> "subprocess.Popen[bytes]":
@@ -249,3 +270,56 @@ def test_a_run_that_a_person_marks_failed_is_reverted_all_the_same(airflow, cham
     _, tasks = airflow.end(run)
     assert (tasks["revert"], tasks["promote"]) == ("success", "skipped")
     assert reverted(airflow, champion) == "task_failed"
+
+
+def kinds(airflow: Airflow, model: str = "toy") -> list[str]:
+    return [e.kind for e in airflow.ports.journal.events(model, status(airflow.ports, model).rollout_id)]
+
+
+def test_a_pause_from_the_ui_is_seen_by_the_waiting_gate_and_a_resume_from_the_command_line_too(airflow, champion) -> None:
+    airflow.script(verdicts={"1": "INCONCLUSIVE"})
+    run = airflow.start()
+    airflow.wait_for(run, "weight_005.gate", "deferred")
+    assert airflow.operate("pause", "let me look") == "success"
+    event = airflow.ports.journal.events("toy", kinds=("PAUSED",))[-1]
+    assert (event.author, event.reason) == ("airflow-user:admin", "let me look")
+    airflow.script()
+    looks = kinds(airflow).count("EVIDENCE")
+    eventually(lambda: kinds(airflow).count("EVIDENCE") > looks + 5)
+    assert status(airflow.ports, "toy").records[-1].verdict is None
+    assert airflow.cli("resume", "toy", "--reason", "looks fine") == 0
+    state, tasks = airflow.end(run)
+    assert (state, tasks["promote"], champion_version(airflow.ports, "toy")) == ("success", "success", str(airflow.versions))
+
+
+def test_an_abort_from_the_command_line_ends_the_run_that_waits(airflow, champion) -> None:
+    airflow.script(verdicts={"1": "INCONCLUSIVE"})
+    run = airflow.start()
+    airflow.wait_for(run, "weight_005.gate", "deferred")
+    assert airflow.cli("abort", "toy", "--reason", "wrong data") == 0
+    state, tasks = airflow.end(run)
+    assert (state, tasks["weight_005.gate"], tasks["outcome"]) == ("success", "success", "success")
+    assert (str(status(airflow.ports, "toy").outcome), champion_version(airflow.ports, "toy")) == ("ABORTED", champion)
+
+
+def test_what_makes_no_sense_now_fails_its_run_and_changes_nothing(airflow, champion) -> None:
+    before = kinds(airflow)
+    assert airflow.operate("resume") == "failed"
+    assert kinds(airflow) == before
+
+
+def test_a_stage_that_asks_waits_for_a_yes_and_after_the_promotion_the_ui_brings_the_old_champion_back(airflow) -> None:
+    airflow.script()
+    assert airflow.end(airflow.start("asking"), "asking_release")[0] == "success"
+    old = champion_version(airflow.ports, "asking")
+    run = airflow.start("asking")
+    eventually(lambda: "APPROVAL_ASKED" in kinds(airflow, "asking"))
+    assert status(airflow.ports, "asking").records[-1].verdict is None
+    assert airflow.operate("approve", model="asking") == "success"
+    airflow.wait_for(run, "retention", "deferred", "asking_release")
+    assert champion_version(airflow.ports, "asking") == str(airflow.versions)
+    assert airflow.operate("revert", "customers call", "asking") == "success"
+    state, tasks = airflow.end(run, "asking_release")
+    assert (state, tasks["retention"], tasks["retire"]) == ("success", "success", "skipped")
+    assert champion_version(airflow.ports, "asking") == old
+    assert json.loads((airflow.settings.home / "route.json").read_text())["champion"]["version"] == old
