@@ -17,7 +17,6 @@ from sluicegate.errors import SluicegateError, UnavailableError
 SELDOM = {"supervisor": 0.25}
 """Chance of a target relative to the others: after the supervisor's death everything is started anew, most of a minute."""
 STEP_PATIENCE = 10.0
-"""Seconds to wait for a lane at the drawn step; then whatever stands somewhere is hit where it stands."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,8 @@ class Rounds:
     ) -> None:
         self._target, self._accidents, self._tape, self._lanes = target, accidents, tape, lanes
         self._lease, self._say = lease, say
+        self.patience = STEP_PATIENCE
+        """Seconds to wait for a lane at the drawn step; then whatever stands somewhere is hit where it stands."""
         self.hits: list[Hit] = []
         self.stuck: list[str] = []
         """One sentence a target that did not come back."""
@@ -97,7 +98,7 @@ class Rounds:
     def _lane_at(self, step: str) -> str:
         """A lane that has just come to the step; after a while any lane with a rollout under way."""
         before = {lane: self._tape.step(lane) for lane in self._lanes}
-        until = time.monotonic() + STEP_PATIENCE
+        until = time.monotonic() + self.patience
         while True:
             self._wind()
             steps = {lane: self._tape.step(lane) for lane in self._lanes}

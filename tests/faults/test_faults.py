@@ -27,6 +27,7 @@ ROUNDS = (
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with world(settings_in(tmp_path_factory.mktemp("faults")), 2, print) as here:
+        here.rounds.patience = 90.0
         for draw in ROUNDS:
             here.rounds.carry_out(draw)
         here.quiet()
@@ -48,7 +49,7 @@ def test_no_invariant_is_violated(records: Records) -> None:
 
 def test_every_target_was_hit_while_something_was_released(records: Records) -> None:
     assert [(h.target, h.how) for h in records.hits] == [(d.target, d.how) for d in ROUNDS]
-    assert all(h.open for h in records.hits if h.step != "promoted")
+    assert all(h.open for h in records.hits)
     assert len(endings(records)) >= 2
 
 
@@ -63,8 +64,9 @@ def test_clients_asked_all_the_time_and_lost_only_what_the_gateway_had_in_hand_o
 def test_watcher_that_is_gone_for_longer_than_the_lease_leaves_nobody_exposed(records: Records) -> None:
     stopped = hit(records, "triggerer")
     over = stopped.at + records.lease + GRACE_S
-    exposed = [r for r in records.requests if r.arm == "candidate" and over < r.sent and r.done < stopped.back_at]
-    assert exposed == []
+    given = [r.sent for r in records.requests if r.arm == "candidate" and r.lane == stopped.lane]
+    assert [at for at in given if stopped.at < at < over]
+    assert [at for at in given if over < at < stopped.back_at] == []
 
 
 def test_rollouts_that_met_no_fault_are_promoted(records: Records) -> None:
