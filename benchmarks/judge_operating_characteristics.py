@@ -53,6 +53,8 @@ segments where the harm is theirs), independent users; at weight 5 nothing is mi
 
 The same requests, watched by other rules. {rules}
 
+Our column counts, among these rollouts, reverts of harmless candidates and promotions of harmful ones without a person.
+
 {peers}
 
 ### The raw rule against a better model
@@ -80,7 +82,7 @@ def page(found: dict[str, list], rollouts: int) -> str:
         sharp=tables.sharp(sharp, UNITS),
         faults=tables.faults(broken),
         rules=(peers.__doc__ or "").strip(),
-        peers=tables.peers(innocent, harmful, broken),
+        peers=tables.peers(innocent, harmful, {name: done for name, done in broken.items() if name != "labels stalled"}),
         rightly=tables.rightly(right),
         effort=f"{spent / 60:.0f} core-minutes, {looks / 1e6:.1f} million looks, {1000 * spent / looks:.2f} ms each with their requests.",
     )

@@ -10,6 +10,7 @@ mpl.use("svg")
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from judge.peers import PEERS, Ending
 from judge.rollouts import Run
@@ -29,7 +30,8 @@ def false_reverts(runs: Runs, target: Path) -> None:
         watched = [run for run in done if run.peers]
         for peer, colour, mark in zip(PEERS if watched else (), COLOURS, MARKS, strict=bool(watched)):
             part = 100 * sum(run.peers[peer] is Ending.REVERTED for run in watched) / len(watched)
-            axes.plot(part, row, mark, color=colour, markersize=6, label=peer if row == 0 else None)
+            place = row + 0.17 * (1 + MARKS.index(mark))
+            axes.plot(part, place, mark, color=colour, markersize=5.5, label=peer if row == 0 else None)
     axes.axvline(5, color=BAR, linestyle="--", linewidth=1)
     axes.annotate("budget 5 %", (5, -0.75), (4, 0), textcoords="offset points", fontsize=9, color=BAR, va="center")
     axes.set_yticks(range(len(runs)), list(runs), fontsize=9)
@@ -55,11 +57,13 @@ def detection(runs: Runs, units: Mapping[str, Unit], target: Path) -> None:
     for axes, (name, done) in zip(panels, barred.items(), strict=True):
         unit, bar = units[name], units[name].bar or 1.0
         spent = np.sort(until_fail(done, unit.field))
-        axes.step(spent, 100 * np.arange(1, len(spent) + 1) / len(spent), where="post", color=OURS, linewidth=2)
+        axes.step(np.append(0, spent), 100 * np.arange(len(spent) + 1) / len(spent), where="post", color=OURS, linewidth=2)
         axes.axvline(bar, color=BAR, linestyle="--", linewidth=1)
         axes.axhline(90, color=BAR, linestyle=":", linewidth=1)
         axes.annotate(f"bar {bar:,.0f}".replace(",", " "), (bar, 8), (-4, 0), textcoords="offset points", fontsize=9, ha="right")
         axes.set_xlim(0, 1.5 * bar)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace(",", " "))
         axes.set_ylim(0, 103)
         axes.set_xlabel(f"{unit.name} until FAIL")
         axes.set_title(name, loc="left", fontsize=10)
@@ -72,6 +76,7 @@ def raw_rule(trace: Mapping[str, Sequence[float]], target: Path) -> None:
     figure, axes = plt.subplots(figsize=(9, 3.6), layout="constrained")
     looks = np.arange(1, len(trace["seen"]) + 1)
     seen, error, due, limit = (np.asarray(trace[name]) for name in ("seen", "error", "predicted", "limit"))
+    error = np.where(error < 1, error, np.nan)  # not known at the first looks
     axes.axhspan(
         -100 * limit[-1], 100 * limit[-1], color="#edae49", alpha=0.25, label="raw rule: within 5 % of the champion's mean"
     )
@@ -81,8 +86,8 @@ def raw_rule(trace: Mapping[str, Sequence[float]], target: Path) -> None:
     axes.set_xlabel("looks at the mirror stage")
     axes.set_ylabel("candidate − champion,\n% of the champion's mean score")
     axes.set_title("A better model, whose mean score rightly lies 15 % lower", loc="left")
-    axes.legend(loc="center right", fontsize=9)
-    axes.set_ylim(-24, 8)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 0.3), fontsize=9)
+    axes.set_ylim(-20, 8)
     _save(figure, target)
 
 

@@ -141,8 +141,7 @@ def peers(innocent: Runs, harmful: Runs, broken: Runs) -> str:
     innocent = {name: done for name, done in innocent.items() if any(run.peers for run in done)}
     rows = [_beside(f"*false revert:* {name}", done, Ending.REVERTED) for name, done in innocent.items()]
     rows += [_beside(f"*missed:* {name}", done, Ending.PROMOTED) for name, done in harmful.items()]
-    rows += [_beside(f"*promoted blindly:* {name}", done, Ending.PROMOTED) for name, done in broken.items()]
-    rows += [_beside(f"*reverted blindly:* {name}", done, Ending.REVERTED) for name, done in broken.items()]
+    rows += [_blind(name, done) for name, done in broken.items()]
     return table(("", "rollouts", "Sluicegate", *PEERS), rows)
 
 
@@ -151,6 +150,15 @@ def _beside(title: str, done: Sequence[Run], ending: Ending) -> tuple[str, ...]:
     ours = sum(run.alone if ending is Ending.PROMOTED else run.reverted for run in seen)
     theirs = [sum(run.peers[peer] is ending for run in seen) for peer in PEERS]
     return title, str(len(seen)), *(f"{100 * n / len(seen):.1f} %" for n in (ours, *theirs))
+
+
+def _blind(name: str, done: Sequence[Run]) -> tuple[str, ...]:
+    """What everybody did without evidence."""
+    seen = [run for run in done if run.peers]
+    ours = Counter("reverted" if run.reverted else "promoted" if run.alone else "held" for run in seen)
+    theirs = [Counter(run.peers[peer].value for run in seen) for peer in PEERS]
+    said = (", ".join(f"{what} {100 * n / len(seen):.0f} %" for what, n in count.items()) for count in (ours, *theirs))
+    return f"*no evidence:* {name}", str(len(seen)), *said
 
 
 def rightly(runs: Runs) -> str:
