@@ -103,7 +103,7 @@ class TestWhereNothingRuns:
     def test_status_lists_every_program_as_stopped(self, settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["status"]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert sum(" STOPPED " in line for line in lines) == 7
+        assert sum(" STOPPED " in line for line in lines) == 8
         assert all(f":{port}" in "".join(lines) for port, _ in ports_needed(settings).values())
 
     def test_an_unknown_verb_is_told_the_known_ones(self, capsys: pytest.CaptureFixture[str]) -> None:
