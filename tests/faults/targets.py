@@ -27,6 +27,7 @@ PROGRAMS = {
     "dags": "airflow-dags",
     "gateway": "gateway",
     "guard": "guard",
+    "sweep": "sweep",
     "mlflow": "mlflow",
 }
 """Target → program of the supervisor."""
