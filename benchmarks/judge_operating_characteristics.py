@@ -1,6 +1,6 @@
 """How the online judge behaves: false reverts, power, time to decision, faults; beside three restated peers. Seeds fixed.
 
-    python benchmarks/judge_operating_characteristics.py [--rollouts 2000] [--harms 300] [--write docs]
+    python benchmarks/judge_operating_characteristics.py [--rollouts 400] [--harms 300] [--write docs]
 
 Whole rollouts of simulated services go through the shipped judge (open_case, add, judge) at every look; see judge/__init__.py.
 Finished runs are kept under --keep as long as the judge's sources do not change, so a run that was stopped goes on. With --write
@@ -38,6 +38,9 @@ Whole rollouts of a harmful candidate. What the comparison predicts is right exc
 
 {harms}
 
+A slower tail under an unchanged 95th percentile is within what `p95_ms` allows: no gate looks at it. Two percent of moved score mass
+need more pairs than these rollouts have (next table).
+
 One stage alone, with the gates and stages of `models/flights` and their parts of the budget (decisions with `any_harm`; `mass` 0.5 % and
 segments where the harm is theirs), independent users; at weight 5 nothing is mirrored:
 
@@ -53,7 +56,8 @@ segments where the harm is theirs), independent users; at weight 5 nothing is mi
 
 The same requests, watched by other rules. {rules}
 
-Our column counts, among these rollouts, reverts of harmless candidates and promotions of harmful ones without a person.
+Our column counts, among these rollouts, reverts of harmless candidates and promotions of harmful ones without a person. That a rule
+misses little says nothing where it reverts identical candidates as often: at 300 requests a minute thresholds on a few minutes do.
 
 {peers}
 
@@ -121,7 +125,7 @@ def write(folder: Path, text: str, found: dict[str, list]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rollouts", type=int, default=2000, help="a row of identical candidates")
+    parser.add_argument("--rollouts", type=int, default=400, help="a row of identical candidates")
     parser.add_argument("--harms", type=int, default=300, help="a row of harmful ones")
     parser.add_argument("--faults", type=int, default=20)
     parser.add_argument("--processes", type=int, default=2)
