@@ -124,7 +124,7 @@ class Witness:
                 actor.memory["known"] = self._written
             case "journal", "append":
                 self._written = result.number
-                self._wrote(actor, args[1], str(args[2]), args[3], kwargs.get("token"), exposure)
+                self._wrote(actor, args[1], str(args[2]), args[3], kwargs.get("token"))
             case "router", "apply":
                 self._routes(args[0])
             case "router", "renew":
@@ -159,7 +159,7 @@ class Witness:
         if self.holder is not None and token == self.token:
             self.holder, self._newest = None, token + 1
 
-    def _wrote(self, actor: Actor, rollout: str, kind: str, data: dict[str, Any], token: int | None, exposure: Exposure) -> None:
+    def _wrote(self, actor: Actor, rollout: str, kind: str, data: dict[str, Any], token: int | None) -> None:
         if kind in HELD or kind == "OPENED":
             hold(self.holder == rollout, f"3: {actor.name} wrote {kind} for {rollout}, but the lock is with {self.holder}")
         if kind == "OPENED":
@@ -170,9 +170,9 @@ class Witness:
         plan = self.plans.get(rollout)
         if plan is not None:
             self._reached[kind] += 1
-            self._happened(actor, plan, kind, data, exposure)
+            self._happened(actor, plan, kind, data)
 
-    def _happened(self, actor: Actor, plan: Plan, kind: str, data: dict[str, Any], exposure: Exposure) -> None:
+    def _happened(self, actor: Actor, plan: Plan, kind: str, data: dict[str, Any]) -> None:
         match kind:
             case "STAGE_ENTERED":
                 self._entered(actor, plan, data)
@@ -181,7 +181,7 @@ class Witness:
                 plan.readings += bool(actor.memory.get("readable"))
                 self._reached["blind look"] += not actor.memory.get("readable")
             case "STAGE_DECIDED":
-                self._decided(actor, plan, data, exposure)
+                self._decided(actor, plan, data)
             case "PROMOTED":
                 self._promoted(actor, plan)
             case "REINSTATED":
@@ -220,7 +220,7 @@ class Witness:
         plan.approved = plan.withdrawn = False
         plan.readings, plan.exposed_before = 0, actor.memory["exposed"]
 
-    def _decided(self, actor: Actor, plan: Plan, data: dict[str, Any], exposure: Exposure) -> None:
+    def _decided(self, actor: Actor, plan: Plan, data: dict[str, Any]) -> None:
         if len(plan.verdicts) == len(plan.entered):
             return  # a second watcher of the same stage says the same again; the first one counts
         said = f"stage {data['verdict']}" if data["reason"] != APPROVED else "stage approved undecided"
@@ -232,12 +232,13 @@ class Witness:
             asks = plan.opened["release"]["stages"][len(plan.entered) - 1].get("approve")
             hold(plan.approved or not asks, f"4: stage at {plan.entered[-1]} went on without the approval that it asks for")
             hold(_unaware(actor, plan), f"2: stage at {plan.entered[-1]} was left during a pause")
-            self._evidence_for_pass(plan, exposure)
+            self._evidence_for_pass(plan, actor.memory["exposed"])
 
-    def _evidence_for_pass(self, plan: Plan, exposure: Exposure) -> None:
+    def _evidence_for_pass(self, plan: Plan, read: Counter[tuple[str, str]]) -> None:
+        """By the answers that there were at the watcher's last reading: it cannot know of later ones, however late it writes."""
         weight = plan.entered[-1]
         arm = "weight" if weight else "mirror"
-        answered = {how: n for (where, how), n in (exposure.so_far() - plan.exposed_before).items() if where == arm}
+        answered = {how: n for (where, how), n in (read - plan.exposed_before).items() if where == arm}
         total, bad = sum(answered.values()), sum(answered.get(how, 0) for how in BLAMED[arm])
         least = plan.opened["release"]["stages"][len(plan.entered) - 1]["min_requests"]
         hold(plan.readings > 0, f"4: stage at {weight} passed without a reading")
