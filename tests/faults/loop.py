@@ -181,6 +181,16 @@ def clients(settings: Settings, rows: Path) -> Iterator[None]:
         process.wait(timeout=30)
 
 
+def land_and_kill(here: Loop, files: int, dice: random.Random) -> None:
+    """One file after the other, one victim each."""
+    for number in range(files):
+        target, action, delay = dice.choice(WORKING), ACTIONS[number % len(ACTIONS)], dice.uniform(0.0, 0.5)
+        here.say(f"file {number + 1}: {target} at {action}")
+        here.land(f"labels-{number:03}.csv", 2 * YEAR + number * DAYS, 2 * YEAR + (number + 1) * DAYS)
+        here.hit(target, action, delay)
+        here.wait(f"file {number + 1}", FILE_WITHIN, here.finished)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=8)
@@ -189,14 +199,10 @@ def main() -> int:
     args = parser.parse_args()
     home = args.home or Path(tempfile.mkdtemp(prefix="faults-"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    dice, began = random.Random(args.seed), time.monotonic()
+    began = time.monotonic()
     with loop(home, lambda text: print(f"{time.monotonic() - began:7.1f} {text}", flush=True)) as here:
-        for number in range(args.files):
-            target, action, delay = dice.choice(WORKING), ACTIONS[number % len(ACTIONS)], dice.uniform(0.0, 0.5)
-            here.say(f"file {number + 1}: {target} at {action}")
-            here.land(f"labels-{number:03}.csv", 2 * YEAR + number * DAYS, 2 * YEAR + (number + 1) * DAYS)
-            here.hit(target, action, delay)
-            here.wait(f"file {number + 1}", FILE_WITHIN, here.finished)
+        with contextlib.suppress(KeyboardInterrupt):  # no more files; what was seen so far is judged
+            land_and_kill(here, args.files, random.Random(args.seed))
         records = here.records()
     found = violations(records)
     records.save(home / "records.json")
