@@ -127,12 +127,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rollouts", type=int, default=400, help="a row of identical candidates")
     parser.add_argument("--harms", type=int, default=300, help="a row of harmful ones")
+    parser.add_argument("--sharp", type=int, default=300, help="a row at one stage")
     parser.add_argument("--faults", type=int, default=20)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--keep", type=Path, default=ROOT / "var" / "judge-runs", help="where finished runs are kept")
     parser.add_argument("--write", type=Path, help="folder of judge.md and its plots")
     wanted = parser.parse_args()
-    sizes = {s.name: wanted.rollouts for s in HEALTHY} | {s.name: wanted.harms for s in (*HARMS, *SHARP, *RIGHTLY)}
+    sizes = {s.name: wanted.rollouts for s in HEALTHY} | {s.name: wanted.harms for s in (*HARMS, *RIGHTLY)}
+    sizes |= {s.name: wanted.sharp for s in SHARP}
     sizes |= {s.name: wanted.faults for s in FAULTS} | {BUSY.name: max(1, wanted.harms // 5)}
     found = Store(wanted.keep).runs(sizes, wanted.processes)
     text = page(found, wanted.rollouts)

@@ -109,13 +109,21 @@ UNITS += (Unit("everyone", "requests"),)
 
 def sharp(runs: Runs, units: Mapping[str, Unit]) -> str:
     """Units until FAIL at one stage, against their bars."""
-    head = ("harm at one stage", "rollouts", "found", "until FAIL, median / p90", "bar at p90", "kept")
+    head = (
+        "harm at one stage",
+        "rollouts",
+        "found",
+        "until FAIL, median / p90",
+        "bar at p90",
+        "found within the bar (90 % needed)",
+    )
     rows = []
     for name, done in runs.items():
         unit = units[name]
         spent = until_fail(done, unit.field)
         found = share(int(np.isfinite(spent).sum()), len(done))
-        bar = ("–", "–") if unit.bar is None else (_thousands(unit.bar), "yes" if quantile(spent, 0.9) <= unit.bar else "no")
+        within = sum(s <= unit.bar for s in spent) if unit.bar is not None else 0
+        bar = ("–", "–") if unit.bar is None else (_thousands(unit.bar), share(within, len(done)))
         rows.append((name, str(len(done)), found, f"{middle(spent)} {unit.name}", *bar))
     return table(head, rows)
 
