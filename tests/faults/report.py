@@ -61,7 +61,8 @@ def _rounds(records: Records) -> Iterable[str]:
 def _matrix(records: Records) -> Iterable[str]:
     """Target × step: how often it was hit there, and how the rollouts ended that it met there."""
     ended = {f"{e.lane}/{e.rollout}": e.kind for e in reversed(records.journal) if e.kind in ENDS}
-    steps = [step for step in (*STEPS, "between") if any(h.step == step for h in records.hits)]
+    seen = {h.step for h in records.hits}
+    steps = [*(step for step in STEPS if step in seen), *sorted(seen - set(STEPS))]
     yield f"{'hits: promoted/reverted':24}" + "".join(f"{step:>13}" for step in steps)
     for how, target in sorted({(h.how, h.target) for h in records.hits}):
         cells = []
