@@ -75,6 +75,17 @@ def fence(model: str, newest: int, token: int) -> None:
         )
 
 
+def refuse_lower(present: Route | None, route: Route) -> None:
+    """Within a rollout weight only grows, or traffic is cut: RefusedError for a stage that is entered late, after the next one."""
+    if present is None or present.salt != route.salt or not (route.weight or route.mirror):
+        return
+    if route.weight < present.weight:
+        raise RefusedError(
+            f"weight {route.weight} for model '{route.model}' would come after {present.weight} of the same rollout: "
+            "a weight only grows or is cut, so somebody else is a stage further"
+        )
+
+
 def position(salt: str, user: str) -> int:
     """Place of a user on the ring, 0 <= position < PARTS; the same number that the gateway computes."""
     return xxhash.xxh64_intdigest(f"{salt}:{user}".encode()) % PARTS

@@ -92,6 +92,16 @@ class RouterContract:
         router.apply(newer)
         assert router.read(model) == newer
 
+    def test_weight_of_a_rollout_never_becomes_lower_except_by_a_cut(self, router: Router, model: str) -> None:
+        route = at_weight(model, 25)
+        router.apply(route)
+        for late in (at_weight(model, 5), at_weight(model, 0, mirror=50)):
+            with pytest.raises(RefusedError, match="after 25"):
+                router.apply(late)
+        assert router.read(model) == route
+        router.apply(route.cut())
+        assert router.read(model) == route.cut()
+
     def test_same_traffic_under_newer_token_fences_the_older(self, router: Router, model: str) -> None:
         route = at_weight(model, 5, token=7)
         router.apply(route)

@@ -30,6 +30,8 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
             "baseline": baseline.to_dict(),
         }
         ports.journal.append(model, rollout_id, Kind.STAGE_ENTERED, data, author=author, token=state.token, unless=ENDS)
+        state = rollout(ports, model, rollout_id)
+        _refuse(state, index)  # somebody was faster and is further: a decided stage gets no traffic again
     if state.withdrawn_at is None:
         ports.router.apply(route)
     return rollout(ports, model, rollout_id)

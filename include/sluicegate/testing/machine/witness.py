@@ -208,9 +208,9 @@ class Witness:
 
     def _entered(self, actor: Actor, plan: Plan, data: dict[str, Any]) -> None:
         index = len(plan.entered)
-        if data["index"] == index - 1 and len(plan.verdicts) < index and data["weight"] == plan.entered[-1]:
+        if data["index"] < index and data["weight"] == plan.entered[data["index"]]:
             self._reached["stage entered by two at once"] += 1
-            return  # both saw it open; the first entry counts, the second changes nothing
+            return  # both saw it open; the first entry counts, the second changes nothing, and gets no traffic once it is decided
         hold(data["index"] == index, f"2: stage {data['index']} was entered, {index} was next")
         hold(data["weight"] == plan.weights[index], f"2: weight {data['weight']} at stage {index} of {plan.weights}")
         hold(plan.verdicts == ["PASS"] * index, f"2: stage {index} was entered after {plan.verdicts}")
