@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import requests
 import yaml
 
 from sluicegate.actions.release import open_watch, status
@@ -75,7 +76,7 @@ class Accidents:
         """LookupError when it cannot happen to this lane now."""
         try:
             return KINDS[name](self, lane, seconds)
-        except UnavailableError as e:  # Airflow refuses what makes no sense at this instant
+        except (UnavailableError, requests.RequestException) as e:  # Airflow is away, or refuses what makes no sense now
             raise LookupError(f"{name} could not happen to {lane}: {e}") from e
 
     def _on_task(self, lane: str, act: Callable[[str, str, str], None]) -> Over:
