@@ -13,7 +13,7 @@ from sluicegate_demo.airflow import Airflow
 from sluicegate_demo.world import MODEL, Clients
 
 DAGS = (f"{MODEL}_ingest", f"{MODEL}_retrain", f"{MODEL}_release")
-_FACTS = [k for k in Kind if k is not Kind.EVIDENCE]
+_FACTS = [k for k in Kind if k not in (Kind.EVIDENCE, Kind.LOOKED, Kind.FOLLOWED_UP)]
 
 
 class Progress:
