@@ -75,6 +75,12 @@ def fence(model: str, newest: int, token: int) -> None:
         )
 
 
+def refuse_over(model: str, expires_at: float | None, now: float) -> None:
+    """A lease that ends before it is written, by somebody who was held up, would only take away what others hold: RefusedError."""
+    if expires_at is not None and expires_at <= now:
+        raise RefusedError(f"the lease for model '{model}' is over already: whoever asked for it was held up, ask for a new one")
+
+
 def refuse_lower(present: Route | None, route: Route) -> None:
     """Within a rollout weight only grows, or traffic is cut: RefusedError for a stage that is entered late, after the next one."""
     if present is None or present.salt != route.salt or not (route.weight or route.mirror):

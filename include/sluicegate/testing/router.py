@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from sluicegate.domain.route import Route, fence, refuse_lower
+from sluicegate.domain.route import Route, fence, refuse_lower, refuse_over
 from sluicegate.errors import RefusedError, UnavailableError
 
 
@@ -40,6 +40,7 @@ class MemoryRouter:
 
     def renew(self, model: str, token: int, expires_at: float) -> None:
         self._fence(model, token)
+        refuse_over(model, expires_at, self._now())
         route = self._routes.get(model)
         if route is None or route.weight == 0:
             raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")

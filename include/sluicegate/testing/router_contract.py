@@ -116,6 +116,13 @@ class RouterContract:
         router.renew(model, 1, later)
         assert router.read(model) == replace(route, expires_at=later)
 
+    def test_renewal_by_somebody_who_was_held_up_does_not_shorten_the_lease(self, router: Router, model: str) -> None:
+        route = at_weight(model, 25)
+        router.apply(route)
+        with pytest.raises(RefusedError, match="held up"):
+            router.renew(model, 1, time.time() - 5)
+        assert router.read(model) == route
+
     def test_renewal_after_a_cut_is_refused(self, router: Router, model: str) -> None:
         route = at_weight(model, 5)
         router.apply(route)

@@ -21,7 +21,7 @@ from sluicegate.adapters.envoy_router.documents import (
     routes_in,
 )
 from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
-from sluicegate.domain.route import Route, fence, refuse_lower
+from sluicegate.domain.route import Route, fence, refuse_lower, refuse_over
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.settings import Settings
 
@@ -92,6 +92,7 @@ class EnvoyRouter:
         with self._store.lock(PATIENCE_S), self._or_standby(False):
             stored = self._store.read(model)
             fence(model, stored.token, token)
+            refuse_over(model, expires_at, self._now())
             if stored.route is None or stored.route.weight == 0:
                 raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")
             route = replace(stored.route, token=token, expires_at=expires_at)
