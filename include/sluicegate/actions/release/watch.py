@@ -84,7 +84,7 @@ class Watch:
         if decision in ("waiting", "held") and reading.taken_at - self._usable_at >= self._state.release.blind_s:
             return self._withdraw(verdict, reading, why_blind)
         if self._route.weight and decision in ("pass", "waiting", "held"):
-            expires_at = self._ports.clock.now() + self._state.release.lease
+            expires_at = reading.taken_at + self._state.release.lease  # held on what was read, however late it is written
             self._ports.router.renew(self._state.model, self._state.token, expires_at)
         return Look(verdict, decision, why, self._ask(verdict, reading, why) if decision == "held" else None)
 
