@@ -81,14 +81,27 @@ def refuse_over(model: str, expires_at: float | None, now: float) -> None:
         raise RefusedError(f"the lease for model '{model}' is over already: whoever asked for it was held up, ask for a new one")
 
 
-def refuse_lower(present: Route | None, route: Route) -> None:
-    """Within a rollout weight only grows, or traffic is cut: RefusedError for a stage that is entered late, after the next one."""
-    if present is None or present.salt != route.salt or not (route.weight or route.mirror):
+def refuse_backwards(present: Route | None, route: Route) -> None:
+    """Within a rollout weight only grows or is cut, and what was promoted stays so: for whoever comes late with the same token.
+
+    Raises
+    ------
+    RefusedError
+        A stage that is entered after the next one.
+    StaleTokenError
+        A cut that comes after the promotion; a newer token may still take it back.
+    """
+    if present is None or not route.salt:
         return
-    if route.weight < present.weight:
+    if present.salt == route.salt and (route.weight or route.mirror) and route.weight < present.weight:
         raise RefusedError(
             f"weight {route.weight} for model '{route.model}' would come after {present.weight} of the same rollout: "
             "a weight only grows or is cut, so somebody else is a stage further"
+        )
+    promoted = not present.salt and present.champion.version != route.champion.version
+    if promoted and route.token <= present.token:
+        raise StaleTokenError(
+            f"version {present.champion.version} of model '{route.model}' was promoted meanwhile: nothing is cut"
         )
 
 

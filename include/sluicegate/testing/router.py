@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from sluicegate.domain.route import Route, fence, refuse_lower, refuse_over
+from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_over
 from sluicegate.errors import RefusedError, UnavailableError
 
 
@@ -29,7 +29,7 @@ class MemoryRouter:
         if route.lease_over(self._now()):
             raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
         self._fence(route.model, route.token)
-        refuse_lower(self._routes.get(route.model), route)
+        refuse_backwards(self._routes.get(route.model), route)
         self._set(route)
 
     def read(self, model: str) -> Route | None:

@@ -102,6 +102,17 @@ class RouterContract:
         router.apply(route.cut())
         assert router.read(model) == route.cut()
 
+    def test_cut_that_comes_after_the_promotion_does_not_undo_it(self, router: Router, model: str) -> None:
+        route = at_weight(model, 100)
+        router.apply(route)
+        promoted = Route(model, CANDIDATE, token=2)
+        router.apply(promoted)
+        with pytest.raises(StaleTokenError, match="promoted meanwhile"):
+            router.apply(replace(route.cut(), token=2))
+        assert router.read(model) == promoted
+        router.apply(Route(model, CHAMPION, token=3))
+        assert router.read(model).champion == CHAMPION
+
     def test_same_traffic_under_newer_token_fences_the_older(self, router: Router, model: str) -> None:
         route = at_weight(model, 5, token=7)
         router.apply(route)

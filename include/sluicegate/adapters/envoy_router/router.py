@@ -21,7 +21,7 @@ from sluicegate.adapters.envoy_router.documents import (
     routes_in,
 )
 from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
-from sluicegate.domain.route import Route, fence, refuse_lower, refuse_over
+from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_over
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.settings import Settings
 
@@ -70,7 +70,7 @@ class EnvoyRouter:
         with self._store.lock(CUT_PATIENCE_S if cut else PATIENCE_S, without=cut), self._or_standby(cut):
             stored = self._store.read(route.model)
             fence(route.model, stored.token, route.token)
-            refuse_lower(stored.route, route)
+            refuse_backwards(stored.route, route)
             if stored != Stored(route.token, route):
                 self._store.write(route.model, Stored(route.token, route))
             version = self._publish()
