@@ -75,6 +75,14 @@ class TestApprovals:
         assert (state.records[0].passed, state.phase) == (passed, Phase.PASSED if passed else Phase.FAILED)
 
 
+class TestVerdicts:
+    def test_a_pass_of_the_stage_before_that_comes_late_does_not_decide_the_present_one(self) -> None:
+        passed = {"index": 0, "verdict": "PASS", "reason": "all_gates_pass"}
+        at_full = {"index": 1, "kind": "split", "weight": 100}
+        entered = ((2.0, Kind.STAGE_ENTERED, MIRROR), (3.0, Kind.STAGE_DECIDED, passed), (4.0, Kind.STAGE_ENTERED, at_full))
+        assert folded(*entered, (5.0, Kind.STAGE_DECIDED, passed)) == folded(*entered)
+
+
 class TestWithdrawals:
     def test_each_counts_and_ends_with_the_traffic_given_back(self) -> None:
         gone, back = Kind.WITHDRAWN, Kind.RESUMED

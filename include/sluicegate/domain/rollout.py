@@ -266,7 +266,7 @@ def _entered(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
 
 def _decided(state: Rollout, at: float, data: Mapping[str, Any]) -> Rollout:
     *before, last = state.records
-    if last.verdict is not None:
+    if last.verdict is not None or int(data["index"]) != last.index:  # said again, or by a late watcher of the stage before
         return state
     last = replace(last, left_at=at, verdict=str(data["verdict"]), gate=data.get("gate"), reason=_reason(data))
     phase = Phase.PASSED if last.passed else Phase.FAILED

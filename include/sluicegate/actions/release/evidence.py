@@ -32,7 +32,8 @@ def stage_seen(ports: Ports, state: Rollout, index: int) -> Seen:
     case = open_case(state.release, state.stages[index], state.predicted, start.reading, state.score_range)
     usable_at = case.taken_at
     looks = ports.journal.events(state.model, state.rollout_id, after=entry.number, kinds=(Kind.EVIDENCE,))
-    for newest in trail(start, ((look.number, look.data["reading"]) for look in looks)):
+    mine = (look for look in looks if look.data["index"] == index)  # a late watcher of the stage before may still write
+    for newest in trail(start, ((look.number, look.data["reading"]) for look in mine)):
         case = add(case, newest.reading)
         usable_at = usable_at if blind(case) else case.taken_at
     return Seen(case, newest, usable_at)

@@ -221,8 +221,8 @@ class Witness:
         plan.readings, plan.exposed_before = 0, actor.memory["exposed"]
 
     def _decided(self, actor: Actor, plan: Plan, data: dict[str, Any]) -> None:
-        if len(plan.verdicts) == len(plan.entered):
-            return  # a second watcher of the same stage says the same again; the first one counts
+        if len(plan.verdicts) == len(plan.entered) or data["index"] != len(plan.entered) - 1:
+            return  # a second watcher of the same stage says the same again, perhaps late; the first one counts
         said = f"stage {data['verdict']}" if data["reason"] != APPROVED else "stage approved undecided"
         self._reached[said] += 1
         if said == "stage approved undecided":
