@@ -71,13 +71,13 @@ FEATURES = """\
 import time
 
 MOODY = {moody}
-hoard = []
+hoard, naps = [], []
 
 
 def features(row):
     distance, wind, mood = row["distance"] / 1000, 0.0, row["mood"] if MOODY else "well"
-    if mood == "slow":
-        time.sleep(0.45)
+    if mood == "slow" and len(naps) < 20:  # what queues up meanwhile is late as well, and is soon worked off
+        naps.append(time.sleep(0.45))
     elif mood == "nap":
         time.sleep(0.006)
     elif mood == "burn":
