@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from sluicegate.local.survivors import survivors
+
 if TYPE_CHECKING:
     from tests.stack.conftest import Stack
 
@@ -17,11 +19,10 @@ pytestmark = pytest.mark.stack
 def listening(home: Path) -> dict[int, str]:
     """Port -> address of everything that the processes of the installation under `home` listen on."""
     found = {}
-    for process in psutil.process_iter():
+    for pid in survivors(home):
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-            if process.environ().get("SLUICEGATE_HOME") == str(home):
-                sockets = process.net_connections(kind="inet")
-                found |= {s.laddr.port: s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN}
+            sockets = psutil.Process(pid).net_connections(kind="inet")
+            found |= {s.laddr.port: s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN}
     return found
 
 

@@ -19,7 +19,7 @@ def test_a_model_is_two_files(stack: "Stack") -> None:
     files = sorted(p.name for p in (stack.settings.models / MODEL).iterdir() if p.is_file())
     assert files == ["features.py", "spec.yaml"]
     dags = {d["dag_id"] for d in stack.api("GET", f"/dags?tags={MODEL}").json()["dags"]}
-    assert dags == {f"{MODEL}_{verb}" for verb in ("ingest", "retrain", "release")}
+    assert dags == {f"{MODEL}_{verb}" for verb in ("ingest", "retrain", "release", "operate")}
 
 
 def test_the_first_labels_put_a_first_version_in_service_by_arrival_alone(stack: "Stack", first_version: str) -> None:

@@ -135,11 +135,9 @@ def memory_mb(case: Case) -> GateVerdict:
     if seen.breached:
         message = f"the candidate's process was above {allowed:.0f} MB at {memory.LOOKS} looks in a row"
         return failed("memory_mb", "more_memory", message, numbers)
-    if seen.candidate is None:
-        reason = case.arms_source.problem or NOT_MEASURED
-        return undecided(
-            "memory_mb", reason, why(case, reason) if case.arms_source.problem else "memory is not measured", numbers
-        )
+    problem = case.arms_source.problem
+    if problem or seen.candidate is None:
+        return undecided("memory_mb", problem or NOT_MEASURED, why(case, problem) if problem else "memory is not measured", numbers)
     said = f"the candidate's process needs {seen.candidate:.0f} MB, allowed are {allowed:.0f}"
     if seen.measured < memory.LOOKS or seen.over:
         return undecided("memory_mb", "undecided", said, numbers)
