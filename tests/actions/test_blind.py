@@ -5,6 +5,7 @@ import pytest
 from sluicegate.actions.release import Watch, open_watch, rollout
 from sluicegate.actions.release.withdraw import MOST
 from sluicegate.domain.rollout import Kind
+from sluicegate.errors import UnavailableError
 from sluicegate.testing.ports import FakePorts
 from sluicegate.testing.rollouts import begin, enter, pass_stages, watch_until_decided, weight, world
 
@@ -176,6 +177,26 @@ class TestWatcherDies:
         open_watch(ports, "toy", mine, 1, author="test")
         assert (weight(ports), len(events(ports, mine, Kind.WITHDRAWN))) == (0, 1)
 
+    def test_a_gateway_that_refuses_the_withdrawal_is_asked_again_before_the_stage_is_ended(self, monkeypatch) -> None:
+        ports = world(stages={0: {"deadline": "60s"}}, undecided="revert", look_every="2s")
+        mine = begin(ports)
+        watch = enter(ports, mine, 0)
+        ports.meter.gone = GONE
+        look_for(ports, watch, 28)
+        with monkeypatch.context() as down:
+            down.setattr(ports.router, "apply", unavailable)
+            with pytest.raises(UnavailableError):
+                look_for(ports, watch, 10)
+            ports.clock.sleep(60)
+            with pytest.raises(UnavailableError):
+                watch.look()
+            assert events(ports, mine, Kind.CUT) == []
+        assert (watch.look().decision, ports.router.read("toy").mirror) == ("undecided", 0)
+
 
 def interrupted(*_: object) -> None:
     raise KeyboardInterrupt
+
+
+def unavailable(*_: object) -> None:
+    raise UnavailableError("the gateway's folder cannot be written")

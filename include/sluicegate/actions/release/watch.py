@@ -51,6 +51,8 @@ class Watch:
         self._state, self._number = known
         self._case, self._base, self._usable_at = seen.case, seen.base, seen.usable_at
         self._told_at = 0.0
+        self._away = False
+        """Whether the traffic of a withdrawn stage was taken away: that it is journaled is only the intent."""
 
     @property
     def look_every(self) -> float:
@@ -120,10 +122,14 @@ class Watch:
         state = self._state
         seconds = reading.taken_at - self._usable_at
         notice = withdraw.withdraw(self._ports, state, self._route, reason=why_blind, blind_for=seconds, author=self._author)
+        self._away = True
         return Look(verdict, "withdrawn", why_blind, notice)
 
     def _look_from_afar(self, reading: Reading, why_blind: str) -> Look:
         """While the traffic is withdrawn readings decide nothing: only the deadline does, or that evidence is back."""
+        if not self._away:
+            self._cut()
+            self._away = True
         decision: Decision = "withdrawn"
         verdict = StageVerdict(Verdict.INCONCLUSIVE, "withdrawn", withdraw.told(self._state, why_blind))
         if self._state.paused_at is None and overdue(self._state, reading.taken_at):
@@ -131,6 +137,7 @@ class Watch:
         if decision == "undecided":
             self._end(verdict, decision)
         elif not why_blind and withdraw.may_give_back(self._state, reading.taken_at):
+            self._away = False
             self._route = withdraw.give_back(self._ports, self._state, self._index, author=self._author)
             self._usable_at = reading.taken_at
         elif reading.taken_at - self._told_at >= self._state.release.lease:
