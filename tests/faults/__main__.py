@@ -1,7 +1,8 @@
 """Hits a real stack under traffic and releases, and checks the invariants from outside: `python -m tests.faults --rounds 20 --seed 1`.
 
-Exit status 1 on any violation. --how kill is kill -9, stop is SIGSTOP beyond the lease, other locks databases and fills a disk, act is
-what happens in Airflow itself (a run is marked, cleared, paused or started twice, files change, Airflow is away), any draws from all.
+Exit status 1 on any violation. --how kill is kill -9, stop is SIGSTOP beyond the lease, other locks or restarts databases and fills
+a disk, act is what happens in Airflow itself (a run is marked, cleared, paused or started twice, files change, Airflow is away), any
+draws from all.
 """
 
 import argparse
@@ -20,8 +21,11 @@ from tests.faults.lanes import settings_in
 from tests.faults.records import Records, read_records
 from tests.faults.report import summary, table
 from tests.faults.rounds import draws
-from tests.faults.targets import KILLED, OTHERS
+from tests.faults.targets import KILLED, OTHERS, database_server, others
 from tests.faults.world import World, world
+
+from sluicegate.settings import Settings
+from sluicegate.testing.postgres import PostgresServer
 
 
 def main() -> int:
@@ -37,7 +41,7 @@ def main() -> int:
     def say(text: str) -> None:
         print(f"{time.monotonic() - began:7.1f} {text}", flush=True)
 
-    with world(settings_in(home), args.lanes, say) as here:
+    with database_server(args.postgres) as postgres, world(_settings(home, postgres), args.lanes, say, postgres) as here:
         with contextlib.suppress(KeyboardInterrupt):  # no more rounds; what was seen so far is judged
             _rounds(here, args)
         say("no new releases; waiting for the last ends")
@@ -46,8 +50,12 @@ def main() -> int:
     return _tell(records, home)
 
 
+def _settings(home: Path, postgres: PostgresServer | None) -> Settings:
+    return settings_in(home, postgres.database("journal") if postgres else "")
+
+
 def _rounds(here: World, args: argparse.Namespace) -> None:
-    for draw in draws(args.seed, args.rounds, args.how, args.kill, args.at, disk=here.disk):
+    for draw in draws(args.seed, args.rounds, args.how, args.kill, args.at, here.others):
         begun = time.monotonic()
         here.rounds.carry_out(draw)
         time.sleep(max(0.0, args.pace - (time.monotonic() - begun)))
@@ -72,9 +80,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--kill", metavar="TARGET", choices=targets, help=f"always this one: {', '.join(targets)}")
     parser.add_argument("--at", metavar="STEP|SECONDS", help="always at this step, or so long after the deployment")
     parser.add_argument("--pace", type=float, default=10.0, help="least seconds from one round to the next")
+    parser.add_argument(
+        "--postgres", action="store_true", help="Airflow and the journal on one PostgreSQL, which can be restarted"
+    )
     parser.add_argument("--home", type=Path, help="folder of the installation and of the records; a fresh one by default")
     parser.add_argument("--judge", type=Path, metavar="HOME", help="hit nothing: judge the records of an earlier run again")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.kill in OTHERS and args.kill not in others(disk=True, postgres=args.postgres):
+        parser.error(f"{args.kill} is not there {'with' if args.postgres else 'without'} --postgres")
+    return args
 
 
 if __name__ == "__main__":

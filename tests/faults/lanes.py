@@ -97,12 +97,14 @@ def lanes(ports: Wiring, folder: Path, how_many: int) -> list[Lane]:
     return found
 
 
-def settings_in(home: Path) -> Settings:
-    """An installation of its own: home, models, and ports that nobody has."""
+def settings_in(home: Path, journal: str = "") -> Settings:
+    """An installation of its own: home, models, and ports that nobody has; the journal there unless its URL says elsewhere."""
     first_port = _free_block()
     names = ("AIRFLOW", "MLFLOW", "GATEWAY", "GATEWAY_ADMIN", "SERVER")
     ports = {f"SLUICEGATE_{name}_PORT": str(first_port + place) for place, name in enumerate(names)}
-    return Settings.from_environment({"SLUICEGATE_HOME": str(home), "SLUICEGATE_MODELS": str(home / "models"), **ports})
+    return Settings.from_environment(
+        {"SLUICEGATE_HOME": str(home), "SLUICEGATE_MODELS": str(home / "models"), "SLUICEGATE_JOURNAL_URL": journal, **ports}
+    )
 
 
 def _free_block() -> int:

@@ -30,19 +30,20 @@ class Draw:
     """Seconds after the lane has come to the step."""
 
 
-def draws(seed: int, rounds: int, how: str, target: str | None, at: str | None, *, disk: bool = True) -> Iterator[Draw]:
+def draws(
+    seed: int, rounds: int, how: str, target: str | None, at: str | None, others: Sequence[str] = tuple(OTHERS)
+) -> Iterator[Draw]:
     """The rounds of a seed; `target` and `at` (a step, or seconds after the deployment) fix what they name.
 
     Parameters
     ----------
     how
         kill, stop, other (databases and disks), act (what happens in Airflow itself), or any of these.
-    disk
-        Whether the gateway's folder is a small disk that can be filled.
+    others
+        What can be locked, filled or restarted in this installation.
     """
     dice = random.Random(seed)
-    others = [n for n in OTHERS if disk or n != "gateway-disk"]
-    victims = {"kill": KILLED, "stop": STOPPED, "other": others, "act": tuple(ACCIDENTS)}
+    victims = {"kill": KILLED, "stop": STOPPED, "other": tuple(others), "act": tuple(ACCIDENTS)}
     for _ in range(rounds):
         what = dice.choice(list(victims)) if how == "any" else how
         names = victims[what]
@@ -135,6 +136,8 @@ class Rounds:
                 return self._target.stop(draw.target, lane, version, longer)
             case "lock":
                 return self._target.lock(draw.target, longer)
+            case "restart":
+                return self._target.restart(longer)
             case "act":
                 return self._accidents.happen(draw.target, lane, longer)
         return self._target.fill(longer)

@@ -19,6 +19,7 @@ from sluicegate.errors import UnavailableError
 from sluicegate.local.stack import down, up
 from sluicegate.settings import Settings
 from sluicegate.supervisord import Supervisord
+from sluicegate.testing.postgres import PostgresServer
 
 PROGRAMS = {
     "scheduler": "airflow-scheduler",
@@ -36,7 +37,7 @@ KILLED = (*PROGRAMS, *SERVERS, "worker", "task", "supervisor")
 WORKING = (*KILLED[:-1], "order")
 """What can be killed while data are taken and a model is trained."""
 STOPPED = (*PROGRAMS, *SERVERS)
-OTHERS = {"journal": "lock", "airflow-database": "lock", "gateway-disk": "fill"}
+OTHERS = {"journal": "lock", "airflow-database": "lock", "gateway-disk": "fill", "postgres": "restart"}
 """Target → the only thing that can be done to it."""
 BACK_WITHIN = 120.0
 BUSY_WITHIN = 10.0
@@ -48,8 +49,8 @@ FILLER = ".filler"
 class Target:
     """Everything of one installation that can be hit."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, postgres: PostgresServer | None = None) -> None:
+        self._settings, self._postgres = settings, postgres
         self._supervisord = Supervisord(settings)
 
     def kill(self, name: str, lane: str, version: str) -> Callable[[], None]:
@@ -91,6 +92,19 @@ class Target:
             time.sleep(seconds)
             database.execute("ROLLBACK")
             database.close()
+
+        return over
+
+    def restart(self, seconds: float) -> Callable[[], None]:
+        """The database server of Airflow and the journal crashes and is away for so long; nobody is told beforehand."""
+        if self._postgres is None:
+            raise LookupError("the installation has no PostgreSQL")
+        postgres = self._postgres
+        postgres.stop("immediate")
+
+        def over() -> None:
+            time.sleep(seconds)
+            postgres.start()
 
         return over
 
@@ -173,6 +187,28 @@ class Target:
         with contextlib.suppress(UnavailableError):  # a machine that is too busy for the start: up again only waits
             return up(self._settings)
         return up(self._settings)
+
+
+def others(*, disk: bool, postgres: bool) -> tuple[str, ...]:
+    """What can be locked, filled or restarted in an installation of this kind."""
+    lacking = {"journal", "airflow-database"} if postgres else {"postgres"}
+    return tuple(name for name in OTHERS if name not in lacking and (disk or name != "gateway-disk"))
+
+
+@contextmanager
+def database_server(wanted: bool) -> Iterator[PostgresServer | None]:
+    """One PostgreSQL for Airflow and the journal, as in production; None when each is to have its SQLite file."""
+    if not wanted:
+        yield None
+        return
+    server = PostgresServer()
+    try:
+        server.start()
+        os.environ["SLUICEGATE_AIRFLOW_DATABASE"] = server.database("airflow")
+        yield server
+    finally:
+        os.environ.pop("SLUICEGATE_AIRFLOW_DATABASE", None)
+        server.remove()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import pytest
 from tests.faults.accidents import KINDS as ACCIDENTS
 from tests.faults.rounds import Draw, draws
 from tests.faults.tape import STEPS
-from tests.faults.targets import KILLED, OTHERS, STOPPED
+from tests.faults.targets import KILLED, OTHERS, STOPPED, others
 
 
 def drawn(seed: int = 1, rounds: int = 400, how: str = "kill", target: str | None = None, at: str | None = None) -> list[Draw]:
@@ -26,16 +26,24 @@ def test_every_target_is_killed_at_every_kind_of_step_and_the_supervisor_seldom(
     assert times["supervisor"] < min(n for name, n in times.items() if name != "supervisor") / 2
 
 
-def test_any_also_stops_locks_fills_and_has_accidents() -> None:
+def test_any_also_stops_locks_fills_restarts_and_has_accidents() -> None:
     found = {(d.how, d.target) for d in drawn(how="any", rounds=2000)}
-    assert {how for how, _ in found} == {"kill", "stop", "lock", "fill", "act"}
+    assert {how for how, _ in found} == {"kill", "stop", "lock", "fill", "restart", "act"}
     assert {target for how, target in found if how == "act"} == set(ACCIDENTS)
     assert {target for how, target in found if how == "stop"} == set(STOPPED)
-    assert {(how, target) for how, target in found if how in ("lock", "fill")} == {(how, name) for name, how in OTHERS.items()}
+    assert {(how, target) for how, target in found if how in ("lock", "fill", "restart")} == {
+        (how, name) for name, how in OTHERS.items()
+    }
 
 
 def test_without_a_small_disk_none_is_filled() -> None:
-    assert "fill" not in {d.how for d in draws(1, 500, "any", None, None, disk=False)}
+    found = draws(1, 500, "any", None, None, others(disk=False, postgres=False))
+    assert {"lock"} == {d.how for d in found} & {"lock", "fill", "restart"}
+
+
+def test_on_postgres_the_server_is_restarted_where_files_would_be_locked() -> None:
+    found = draws(1, 500, "other", None, None, others(disk=True, postgres=True))
+    assert {(d.target, d.how) for d in found} == {("postgres", "restart"), ("gateway-disk", "fill")}
 
 
 def test_named_target_and_step_are_fixed_and_the_delay_is_still_drawn() -> None:

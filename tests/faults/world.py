@@ -17,7 +17,7 @@ from tests.faults.records import End, Entry, Records, read_requests
 from tests.faults.rolling import Roller
 from tests.faults.rounds import Rounds
 from tests.faults.tape import Tape
-from tests.faults.targets import Target, small_disk
+from tests.faults.targets import Target, others, small_disk
 from tests.faults.witness import Witness
 
 from sluicegate.actions.release import champion_version
@@ -25,6 +25,7 @@ from sluicegate.domain.rollout import Kind
 from sluicegate.local.secrets import airflow_password
 from sluicegate.local.stack import down, up
 from sluicegate.settings import Settings
+from sluicegate.testing.postgres import PostgresServer
 from sluicegate.wiring import Wiring, wire
 from sluicegate_demo.airflow import Airflow
 
@@ -46,8 +47,8 @@ class World:
     witness: Witness
     rounds: Rounds
     log: Path
-    disk: bool
-    """Whether the gateway's folder can be filled."""
+    others: tuple[str, ...]
+    """What can be locked, filled or restarted here."""
 
     def quiet(self) -> None:
         """No new release; wait until those under way have ended, or for LAST_WITHIN seconds."""
@@ -78,7 +79,9 @@ class World:
 
 
 @contextmanager
-def world(settings: Settings, how_many: int, say: Callable[[str], None]) -> Iterator[World]:
+def world(
+    settings: Settings, how_many: int, say: Callable[[str], None], postgres: PostgresServer | None = None
+) -> Iterator[World]:
     """Up, with a first version of every lane in service and clients who ask; nothing is left behind."""
     ports = wire(settings)
     with small_disk(settings.gateway) as disk, contextlib.ExitStack() as left:
@@ -96,9 +99,10 @@ def world(settings: Settings, how_many: int, say: Callable[[str], None]) -> Iter
         log = settings.home / "clients.jsonl"
         left.enter_context(_clients(settings, how_many, log))
         witness = left.enter_context(Witness(settings))
+        here = others(disk=disk, postgres=postgres is not None)
         tape = Tape(ports.journal, [lane.model for lane in made])
-        rounds = Rounds(Target(settings), Accidents(settings), tape, [lane.model for lane in made], LEASE_S, say)
-        yield World(settings, ports, made, rollers, tape, witness, rounds, log, disk)
+        rounds = Rounds(Target(settings, postgres), Accidents(settings), tape, [lane.model for lane in made], LEASE_S, say)
+        yield World(settings, ports, made, rollers, tape, witness, rounds, log, here)
 
 
 def whole_journal(ports: Wiring, model: str) -> list[Entry]:
