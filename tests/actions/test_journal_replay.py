@@ -16,7 +16,7 @@ from sluicegate.actions.journal import judge_code, replay, verify
 from sluicegate.actions.release import deploy, enter_stage, open_rollout, open_watch, promote, revert
 from sluicegate.adapters.journal_file import JournalFile
 from sluicegate.adapters.sql_journal import SqlArchive, SqlJournal
-from sluicegate.domain.compact import WHOLE_EVERY, Base, trail
+from sluicegate.domain.compact import WHOLE_EVERY, Base, plain, trail
 from sluicegate.domain.evidence import SCORE_BINS
 from sluicegate.domain.rollout import Kind
 from sluicegate.domain.spec import parse_spec
@@ -141,6 +141,34 @@ class TestReplay:
         open_watch(ports, "toy", rollout_id, 0, author="third").look()
         (one,) = replay(SqlArchive(url))
         assert (one.looks, one.exact, one.differences) == (31, 31, [])
+
+    def test_a_watcher_that_is_late_for_the_next_stage_comes_out_again_at_its_own(self, ports: FakePorts, url: str) -> None:
+        rollout_id = _begin(ports)
+        enter_stage(ports, "toy", rollout_id, 0, author="test")
+        late = open_watch(ports, "toy", rollout_id, 0, author="late")
+        assert _watch(ports, rollout_id, 0) == "pass"
+        enter_stage(ports, "toy", rollout_id, 1, author="test")
+        late.look()
+        ports.clock.sleep(0.5)
+        present = open_watch(ports, "toy", rollout_id, 1, author="test")
+        present.look()
+        late.look()
+        assert [e.data["index"] for e in ports.journal.events("toy", kinds=(Kind.EVIDENCE,))[-3:]] == [0, 1, 0]
+        (one,) = replay(SqlArchive(url))
+        assert one.differences == []
+
+    def test_a_stage_that_two_enter_at_once_is_judged_from_the_first_entry_on(
+        self, ports: FakePorts, url: str, tmp_path: Path
+    ) -> None:
+        rollout_id = _begin(ports)
+        _watch(ports, rollout_id, 0, looks=4)
+        ports.clock.sleep(1)
+        first = ports.journal.events("toy", rollout_id, kinds=(Kind.STAGE_ENTERED,))[0]
+        again = dict(first.data) | {"baseline": plain(ports.meter.read(ports.router.read("toy"), since=ports.clock.now()))}
+        ports.journal.append("toy", rollout_id, Kind.STAGE_ENTERED, again, author="slower")
+        _watch(ports, rollout_id, 0, looks=4)
+        (one,) = replay(SqlArchive(url))
+        assert (one.looks, one.differences) == (8, [])
 
     def test_a_verdict_that_was_changed_in_the_journal_is_located(self, ports: FakePorts, url: str, tmp_path: Path) -> None:
         _released(ports)

@@ -47,12 +47,16 @@ class Replayed:
 def replay(archive: Archive, model: str | None = None, rollout_id: str | None = None) -> list[Replayed]:
     """Every rollout with judged looks (of this model, with this id), in the order in which they were opened."""
     open_ones: dict[tuple[str, str], _Replay] = {}
+    newest: dict[str, _Replay] = {}
     with archive.read() as book:
         for row in book.rows:
             if row.model != (model or row.model) or row.rollout != (rollout_id or row.rollout):
                 continue
             if row.kind in (Kind.OPENED, Kind.STAGE_ENTERED, Kind.EVIDENCE):
                 known = open_ones.setdefault((row.model, row.rollout), _Replay(row.model, row.rollout))
+                if row.kind == Kind.OPENED:  # the lock has passed on: nobody can look at the rollout before it any more
+                    newest.pop(row.model, known).forget()
+                    newest[row.model] = known
                 known.take(row)
     return [one.result for one in open_ones.values() if one.result.looks]
 
@@ -63,7 +67,8 @@ class _Replay:
     def __init__(self, model: str, rollout_id: str) -> None:
         self.result = Replayed(model, rollout_id)
         self._plan: Rollout | None = None
-        self._stage: _Stage | None = None
+        self._stages: dict[int, _Stage] = {}
+        """By index: a late watcher of the stage before may still write when the next one is entered."""
 
     def take(self, row: Row) -> None:
         try:
@@ -71,11 +76,19 @@ class _Replay:
             if row.kind == Kind.OPENED:
                 self._plan = fold(row.model, row.rollout, [(row.at, row.kind, data)])
             elif row.kind == Kind.STAGE_ENTERED:
-                self._stage = _Stage(self._opened(), row.number, data)
+                self._enter(row.number, data)
             else:
                 self._look(row.number, data)
         except (ValueError, KeyError, TypeError) as e:
             raise InputError(f"event {row.number} ({row.kind}) cannot be replayed ({e!r}): verify the journal") from e
+
+    def forget(self) -> None:
+        """Let go of the evidence, which is most of a journal."""
+        self._stages.clear()
+
+    def _enter(self, number: int, data: Mapping[str, Any]) -> None:
+        if int(data["index"]) not in self._stages:  # of two who enter at once the first one counts
+            self._stages[int(data["index"])] = _Stage(self._opened(), number, data)
 
     def _opened(self) -> Rollout:
         if self._plan is None:
@@ -83,9 +96,10 @@ class _Replay:
         return self._plan
 
     def _look(self, number: int, data: Mapping[str, Any]) -> None:
-        if self._stage is None:
+        stage = self._stages.get(int(data["index"]))
+        if stage is None:
             raise ValueError("its stage was never entered")
-        verdict = judge(self._stage.add(number, data["reading"]))
+        verdict = judge(stage.add(number, data["reading"]))
         self.result.looks += 1
         self.result.exact += "digest" in data
         journaled = (data["verdict"], data["reason"], data.get("digest", verdict.digest))
