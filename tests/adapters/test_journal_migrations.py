@@ -63,6 +63,14 @@ class TestFirstStart:
             assert [d for d in differences if "alembic_version" not in repr(d)] == []
             assert db.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one() == schema.VERSION
 
+    def test_the_few_events_of_a_kind_are_found_without_reading_the_evidence(self, tmp_path: Path) -> None:
+        url = f"sqlite:///{tmp_path}/journal.db"
+        SqlJournal(url).events("flights")
+        asked = "EXPLAIN QUERY PLAN SELECT * FROM events WHERE model = 'm' AND number > 0 AND kind IN ('A', 'B') ORDER BY number"
+        with sa.create_engine(url, poolclass=sa.NullPool).connect() as db:
+            plan = " ".join(str(row) for row in db.execute(sa.text(asked)))
+        assert "USING INDEX ix_events_model_kind (model=? AND kind=? AND number>?)" in plan
+
     def test_twelve_first_starts_together_make_one_schema_and_lose_no_event(self, url: str) -> None:
         starts = [
             threading.Thread(target=lambda n=n: SqlJournal(url).append("flights", "r", "OPENED", {"n": n}, author="test"))  # type: ignore[misc]
