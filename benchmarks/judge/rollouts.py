@@ -18,6 +18,8 @@ from sluicegate.testing.evidence import predict
 
 BEFORE = 20
 """Looks before the rollout: the champion's record."""
+AT_ONCE = 80
+"""Looks of a stage that are simulated together, if it bakes so long."""
 HOLDOUT = 40_000
 """Rows on which the candidate was compared."""
 
@@ -104,7 +106,7 @@ def run(scenario: Scenario, seed: int) -> Run:
     watched = seed < scenario.watched
     for index in scenario.stages:
         stage = scenario.release.stages[index]
-        readings, asked = ledger.record(_bake(stage), 0 if scenario.stuck else stage.weight or 0)
+        readings, asked = ledger.record(min(_bake(stage), AT_ONCE), 0 if scenario.stuck else stage.weight or 0)
         if watched and stage.weight not in (None, 100):
             seen.append(scenario.spoil_points(points(asked, world, (stage.weight or 0) / 100)))
         if not (done and done[-1].verdict is Verdict.FAIL):
@@ -134,9 +136,9 @@ def _bake(stage: StageSpec) -> int:
 
 
 def _then(readings: Iterator[Reading], ledger: Ledger, scenario: Scenario, stage: StageSpec) -> Iterator[Reading]:
-    """The bake's readings, then more, in tens, as long as somebody asks for them."""
+    """The first readings, then more, in tens, as long as somebody asks for them."""
     yield from readings
-    for _ in range(round(_bake(stage) * (scenario.patience - 1) / 10)):
+    for _ in range(round((_bake(stage) * scenario.patience - min(_bake(stage), AT_ONCE)) / 10)):
         more, _ = ledger.record(10, 0 if scenario.stuck else stage.weight or 0)
         next(more)
         yield from more

@@ -44,9 +44,11 @@ def push(blocks: Blocks, look: Array) -> Blocks:
 
 def standard_error(blocks: Blocks, column: int) -> float:
     """Standard error of sum(column) / sum(weight) with variance over blocks; infinite below LEAST blocks."""
+    if len(blocks.sums) < LEAST:
+        return inf
     weight, total = blocks.sums[:, 0], blocks.sums[:, column]
-    asked = max(float(weight.sum()), 1e-300)
-    return float(errors_of(total - float(total.sum()) / asked * weight)) / asked
+    asked = max(float(np.add.reduce(weight)), 1e-300)
+    return float(errors_of(total - float(np.add.reduce(total)) / asked * weight)) / asked
 
 
 def errors_of(residual: Array) -> Array:
@@ -57,7 +59,7 @@ def errors_of(residual: Array) -> Array:
     count = len(residual)
     if count < LEAST:
         return np.full(residual.shape[1:], inf)
-    return np.asarray(np.sqrt((residual * residual).sum(axis=0) * count / (count - 3)))
+    return np.asarray(np.sqrt(np.add.reduce(residual * residual, axis=0) * count / (count - 3)))
 
 
 def excess(over_users: float, over_time: float, blocks: Blocks) -> float:
@@ -70,4 +72,5 @@ def excess(over_users: float, over_time: float, blocks: Blocks) -> float:
     if count < LEAST or not 0 < over_users < inf:
         return inf
     ratio = over_time / over_users
-    return ratio if ratio * ratio > 1 + 1.5 * sqrt(2 / count) else 1.0
+    chance = (count - 1) / (count - 3) * (1 + 1.5 * sqrt(2 / (count - 1)))  # the first factor is what errors_of adds on average
+    return ratio if ratio * ratio > chance else 1.0

@@ -48,10 +48,15 @@ def independent_error(champion: tuple[float, float, float], candidate: tuple[flo
     return sqrt(quiet[0] / champion[0] + max(quiet) / candidate[0] + (margin / candidate[0]) ** 2)
 
 
-def half_widths(standard_errors: Array, margin: float, alpha: float) -> Array:
-    """`half_width` of each standard error."""
-    widths = [half_width(error, margin, alpha) for error in standard_errors.ravel().tolist()]
-    return np.array(widths).reshape(standard_errors.shape)
+def beyond(gaps: Array, standard_errors: Array, margin: float, alpha: float) -> Array:
+    """By how much each gap (>= 0) exceeds the `half_width` of its standard error, else 0.
+
+    No half width is below sqrt(-2 ln alpha) standard errors, so most gaps need no logarithm.
+    """
+    sure = np.zeros_like(gaps)
+    for place in np.flatnonzero(gaps > sqrt(-2 * log(alpha)) * standard_errors).tolist():
+        sure[place] = max(float(gaps[place]) - half_width(float(standard_errors[place]), margin, alpha), 0.0)
+    return sure
 
 
 def ratio_standard_error(total: Array, units: Array) -> Array:

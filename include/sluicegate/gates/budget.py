@@ -8,7 +8,7 @@ EXPOSED_GATES = ("p95_ms",)
 """Nobody waits for a mirrored answer: its latency is not gated."""
 PARTS = {
     "p95_ms": 1.0,
-    "error_rate": 2.0,
+    "error_rate": 3.0,
     "score": 1.0,
     "decision_rate": 3.0,
     "throughput": 0.25,
@@ -64,9 +64,9 @@ def fail_alpha(release: Release, stage: StageSpec, gate: str) -> float:
 
 
 def _stage_share(release: Release, stage: StageSpec) -> float:
-    """The k-th weight gets a part of 1 / k: harm is to be found where few users meet it, and later stages see more in less time."""
+    """The k-th weight gets a part of 1 / k²: harm is to be found where few users meet it, and later stages see more in less time."""
     weights = [s.weight for s in release.stages if s.weight is not None]
-    parts = {weight: 1 / (place + 1) for place, weight in enumerate(weights)}
+    parts = {weight: 1 / (place + 1) ** 2 for place, weight in enumerate(weights)}
     whole = sum(parts.values()) + (MIRROR_PART if len(weights) < len(release.stages) else 0.0)
     return (MIRROR_PART if stage.weight is None else parts[stage.weight]) / whole
 

@@ -16,6 +16,8 @@ from sluicegate.gates.looks import DECISIONS, REQUESTS, SCORE, SCORE_SQUARE, Arr
 METRICS = (SCORE, DECISIONS)
 SQUARES = (SCORE_SQUARE, DECISIONS)
 """Rows of the sums of squares; a decision is its own square."""
+DECISION = -1
+"""The decision's place among the metrics, also where a contrast holds no other."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,17 +33,17 @@ class Contrast:
     """What each bucket contributed, (..., metric, bucket)."""
 
 
-def fold(contrast: Contrast, block: Array) -> Contrast:
-    """One more block of looks, (..., 2 arms, 7, buckets), in which both arms answered."""
+def fold(contrast: Contrast, block: Array, metrics: slice = slice(None)) -> Contrast:
+    """One more block of looks, (..., 2 arms, 7, buckets), in which both arms answered; `metrics` are those that the contrast holds."""
     requests = block[..., REQUESTS, :]
-    asked = np.maximum(requests.sum(axis=-1), 1e-300)
+    asked = np.maximum(np.add.reduce(requests, axis=-1), 1e-300)
     champion_n, candidate_n = asked[..., 0], asked[..., 1]
     weight = champion_n * candidate_n / (champion_n + candidate_n)
-    values = block[..., METRICS, :]
-    sums = values.sum(axis=-1)
+    values = block[..., METRICS[metrics], :]
+    sums = np.add.reduce(values, axis=-1)
     both = (champion_n + candidate_n)[..., None]
-    pooled = sums.sum(axis=-2) / both
-    spread = np.maximum(block[..., SQUARES, :].sum(axis=(-1, -3)) / both - pooled**2, 0.0)
+    pooled = np.add.reduce(sums, axis=-2) / both
+    spread = np.maximum(block[..., SQUARES[metrics], :].sum(axis=(-1, -3)) / both - pooled**2, 0.0)
     residual = (values - pooled[..., None, :, None] * requests[..., None, :]) / asked[..., None, None]
     influence = weight[..., None, None] * (residual[..., 1, :, :] - residual[..., 0, :, :])
     means = sums / asked[..., None]
@@ -61,7 +63,7 @@ def difference(contrast: Contrast, champion: Array, metric: int) -> tuple[Array,
     ----------
     contrast : the evidence.
     champion : the champion's arm (..., 7, buckets) over the same looks: how much its requests cluster.
-    metric : 0 is the score, 1 the decision.
+    metric : DECISION, or 0 for the score.
     """
     least = contrast.noise[..., metric] * _clustering(champion, metric)
     weight = np.where(contrast.weight > 0, contrast.weight, 1.0)
@@ -96,8 +98,8 @@ def _over_users(contrast: Contrast, metric: int) -> Array:
 
 
 def _beyond_chance(ratio: Array, buckets: int) -> Array:
-    """A ratio of variances; 1 unless it exceeds 1 by more than the standard error of a variance over so many buckets."""
-    return np.asarray(np.where(ratio > 1 + (2 / buckets) ** 0.5, ratio, 1.0))
+    """A ratio of variances; 1 unless it exceeds 1 by more than one and a half standard errors of a variance over so many buckets."""
+    return np.asarray(np.where(ratio > 1 + 1.5 * (2 / buckets) ** 0.5, ratio, 1.0))
 
 
 def _clustering(arm: Array, metric: int) -> Array:

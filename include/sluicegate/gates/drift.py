@@ -101,52 +101,60 @@ def _with_holdout(error: float, of_one_row: float, rows: int) -> float:
     return sqrt(error * error + of_one_row / rows) if rows > 0 and error < inf else inf
 
 
-def displacement(paired: Paired, forecast: Forecast, alpha: float) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Shape:
+    """The candidate's score histogram, seen and predicted (re-weighted like the mean), as shares."""
+
+    seen: Array
+    due: Array
+    count: float
+    design: float
+    """Variance of a share relative to independent scores: over users it is that of the scores, over time that of the differences."""
+    rows: int
+    """Of the holdout."""
+
+    def errors(self, shares: Array) -> Array:
+        """Standard errors of shares of scores."""
+        middle = (shares * self.count + 1) / (self.count + 2)
+        return np.sqrt(middle * (1 - middle) * self.design * (1 / self.count + 1 / max(self.rows, 1)))
+
+
+def shape(paired: Paired, forecast: Forecast) -> Shape | None:
+    """What the pairs show of the distribution; None where nothing was predicted or seen."""
+    live = paired.candidate_histogram(forecast.bins)
+    expected = forecast.histogram(paired.champion_histogram(forecast.bins))
+    count = float(np.add.reduce(live))
+    if expected is None or count <= 0:
+        return None
+    found, pairs = paired.moments, paired.count
+    over_users = found.error(CANDIDATE) ** 2 * pairs / _variance(paired, CANDIDATE, CANDIDATE_SQUARE)
+    over_time = blocks.standard_error(paired.in_time, COLUMNS.index("score")) ** 2 * pairs / _variance(paired, DIFF, DIFF_SQUARE)
+    return Shape(live / count, expected, pairs, max(over_users, over_time, 1.0), forecast.rows)
+
+
+def displacement(shape: Shape, alpha: float) -> tuple[float, float]:
     """How far score mass moved beyond the prediction, as a share of the score range: estimate and lower bound at all looks.
 
-    The Wasserstein distance between the candidate's live histogram and the predicted one, re-weighted like the mean. The lower
-    bound takes from every step of the distribution function its own half width at alpha over the number of steps.
+    The Wasserstein distance between the candidate's live histogram and the predicted one. The lower bound takes from every step of
+    the distribution function its own half width at alpha over the number of steps.
     """
-    found = _histograms(paired, forecast)
-    if found is None:
-        return 0.0, 0.0
-    seen, due = np.cumsum(found[0])[:-1], np.cumsum(found[1])[:-1]
-    distance, steps = np.abs(seen - due), forecast.bins - 1
-    widths = bounds.half_widths(_errors(seen, paired, forecast), CUMULATIVE_MARGIN, alpha / steps)
-    return float(distance.sum()) / forecast.bins, float(np.maximum(distance - widths, 0).sum()) / forecast.bins
+    seen, due = np.add.accumulate(shape.seen)[:-1], np.add.accumulate(shape.due)[:-1]
+    distance, bins = np.abs(seen - due), len(shape.seen)
+    sure = bounds.beyond(distance, shape.errors(seen), CUMULATIVE_MARGIN, alpha / (bins - 1))
+    return float(np.add.reduce(distance)) / bins, float(np.add.reduce(sure)) / bins
 
 
-def misplaced(paired: Paired, forecast: Forecast, alpha: float) -> tuple[float, float]:
+def misplaced(shape: Shape, alpha: float) -> tuple[float, float]:
     """Share of the scores that lie in another bin than predicted, at whatever mean: estimate and lower bound at all looks.
 
     The total variation distance. What surely lies in bins of surplus bounds it from below, what is surely missing in bins of
     deficit does so too, and the larger counts; every bin has its own half width at alpha over the number of bins.
     """
-    found = _histograms(paired, forecast)
-    if found is None:
-        return 0.0, 0.0
-    gap = found[0] - found[1]
-    widths = bounds.half_widths(_errors(np.maximum(*found), paired, forecast), MASS_MARGIN, alpha / forecast.bins)
-    sure = np.maximum(np.abs(gap) - widths, 0)
-    return float(np.abs(gap).sum()) / 2, float(max(sure[gap > 0].sum(), sure[gap < 0].sum()))
-
-
-def _histograms(paired: Paired, forecast: Forecast) -> tuple[Array, Array] | None:
-    """Shares of the candidate's bins, seen and predicted; None where either is not known."""
-    live = paired.candidate_histogram(forecast.bins)
-    expected = forecast.histogram(paired.champion_histogram(forecast.bins))
-    count = float(live.sum())
-    return None if expected is None or count <= 0 else (live / count, expected)
-
-
-def _errors(shares: Array, paired: Paired, forecast: Forecast) -> Array:
-    """Standard errors of shares of scores: they cluster over users like the scores do, and over time like the differences do."""
-    found, count = paired.moments, paired.count
-    over_users = found.error(CANDIDATE) ** 2 * count / _variance(paired, CANDIDATE, CANDIDATE_SQUARE)
-    over_time = blocks.standard_error(paired.in_time, COLUMNS.index("score")) ** 2 * count / _variance(paired, DIFF, DIFF_SQUARE)
-    middle = (shares * count + 1) / (count + 2)
-    design = max(over_users, over_time, 1.0)
-    return np.sqrt(middle * (1 - middle) * design * (1 / count + 1 / max(forecast.rows, 1)))
+    gap = shape.seen - shape.due
+    distance = np.abs(gap)
+    errors = shape.errors(np.maximum(shape.seen, shape.due))
+    sure = bounds.beyond(distance, errors, MASS_MARGIN, alpha / len(gap))
+    return float(np.add.reduce(distance)) / 2, float(max(sure[gap > 0].sum(), sure[gap < 0].sum()))
 
 
 def _variance(paired: Paired, row: int, square_row: int) -> float:

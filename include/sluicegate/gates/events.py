@@ -70,10 +70,15 @@ def _logs(values: Array) -> Array:
 
 def share_evidence(events: Counts, trials: Counts, bound: Counts, overdispersion: Counts) -> Array:
     """Log likelihood ratios of `events` in `trials` for shares above `bound` against exactly `bound`; (..., alternatives)."""
-    k, n, level, spread = (np.asarray(x, dtype=np.float64)[..., None] for x in (events, trials, bound, overdispersion))
-    level = np.clip(level, 1e-9, 1.0)
+    k, n, level, spread = (_column(x) for x in (events, trials, bound, overdispersion))
+    level = np.minimum(np.maximum(level, 1e-9), 1.0)
     up, down = _logs((level + LIFTS * (1 - level)) / level), _LOG_REST
     return np.asarray(np.where(level < 1, k * up + (n - k) * down, 0.0) / spread)
+
+
+def _column(counts: Counts) -> Counts:
+    """With room for the alternatives; one stream broadcasts as the number that it is."""
+    return counts[..., None] if isinstance(counts, np.ndarray) else counts
 
 
 def arm_evidence(champion: Counts, candidate: Counts, exposure: Counts, overdispersion: Counts) -> Array:
@@ -87,7 +92,7 @@ def arm_evidence(champion: Counts, candidate: Counts, exposure: Counts, overdisp
 
     Source: Lindon and Malek 2022, with the exposure of each look in place of a fixed assignment.
     """
-    h, c, part, spread = (np.asarray(x, dtype=np.float64)[..., None] for x in (champion, candidate, exposure, overdispersion))
+    h, c, part, spread = (_column(x) for x in (champion, candidate, exposure, overdispersion))
     shared = _logs(1 + (RATIOS - 1) * part)
     both_asked = (part > 0) & (part < 1)
     return np.asarray(np.where(both_asked, c * (_LOG_RATIOS - shared) - h * shared, 0.0) / spread)
@@ -95,11 +100,11 @@ def arm_evidence(champion: Counts, candidate: Counts, exposure: Counts, overdisp
 
 def overdispersion(events: Array, trials: Array) -> Array:
     """Variance of a share over buckets relative to independent events, at least 1; (..., buckets) to (...)."""
-    count, total = events.sum(axis=-1), trials.sum(axis=-1)
+    count, total = np.add.reduce(events, axis=-1), np.add.reduce(trials, axis=-1)
     share = count / np.maximum(total, 1.0)
     residual = events - share[..., None] * trials
     buckets = events.shape[-1]
-    clustered = (residual * residual).sum(axis=-1) * buckets / max(buckets - 1, 1)
+    clustered = np.add.reduce(residual * residual, axis=-1) * buckets / max(buckets - 1, 1)
     known = (count >= 2) & (count < total)
     return np.where(known, np.maximum(1.0, clustered / np.where(known, share * (1 - share) * total, 1.0)), 1.0)
 

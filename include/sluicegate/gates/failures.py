@@ -4,7 +4,7 @@ Errors are what the servers admit and what the gateway saw, whichever is more: a
 and a retry hides it from the user but not from the gateway.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from sluicegate.gates import events
 from sluicegate.gates.events import LIFTS, RATIO_PRIOR, RATIOS, Process
 from sluicegate.gates.looks import ERRORS, Array
 from sluicegate.gates.moments import Moments
+from sluicegate.gates.records import changed
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,7 @@ def fold(
     """
     own = failures.servers if servers is None else failures.servers + servers[:, : ERRORS + 1]
     if gateway is None:
-        return replace(failures, servers=own)
+        return changed(failures, servers=own)
     seen = failures.gateway + gateway
     used = np.maximum(own, seen)
     look = used - failures.used

@@ -3,7 +3,7 @@
 Outcomes that should be known and are not are no evidence of anything but themselves: the labels have stalled.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from sluicegate.gates.blocks import Blocks
 from sluicegate.gates.looks import CANDIDATE_KNOWN, CHAMPION_KNOWN, LABEL_COUNTS, PAIRS_KNOWN, Array, Source
 from sluicegate.gates.matched import Matched
 from sluicegate.gates.moments import Moments
+from sluicegate.gates.records import changed
 
 LEAST_BLOCK = (30, 5)
 """Known outcomes of champion and candidate in a block of looks in which their losses are compared."""
@@ -55,20 +56,20 @@ def fold(labels: Labels, read: LabelCounters | None) -> Labels:
     started_at, now = looks.labels_array(read)
     source, look = looks.step(labels.source, started_at, now, LABEL_COUNTS)
     if read is None or now is None or source.problem:
-        return replace(labels, source=source)
-    known = float(now[(CHAMPION_KNOWN, CANDIDATE_KNOWN), :].sum())
+        return changed(labels, source=source)
+    known = float(np.add.reduce(now[CHAMPION_KNOWN]) + np.add.reduce(now[CANDIDATE_KNOWN]))
     news = read.due if known > labels.known or look is None else labels.due_at_news
-    labels = replace(labels, source=source, due=read.due, due_at_news=news, known=known)
-    return labels if look is None or not look[LABEL_COUNTS, :].any() else _count(labels, look)
+    labels = changed(labels, source=source, due=read.due, due_at_news=news, known=known)
+    return labels if look is None or not look[::3].any() else _count(labels, look)
 
 
 def _count(labels: Labels, look: Array) -> Labels:
-    total, sums = labels.pairs_total + look[PAIRS_KNOWN:], look.sum(axis=1)
+    total, sums = labels.pairs_total + look[PAIRS_KNOWN:], np.add.reduce(look, axis=1)
     block = labels.block + look
-    asked = block[(CHAMPION_KNOWN, CANDIDATE_KNOWN), :].sum(axis=1)
+    requests, losses = block[CHAMPION_KNOWN:PAIRS_KNOWN:3], block[CHAMPION_KNOWN + 1 : PAIRS_KNOWN : 3]
+    asked = np.add.reduce(requests, axis=1).tolist()
     full = asked[0] >= LEAST_BLOCK[0] and asked[1] >= LEAST_BLOCK[1]
-    requests, losses = block[(CHAMPION_KNOWN, CANDIDATE_KNOWN), :], block[(CHAMPION_KNOWN + 1, CANDIDATE_KNOWN + 1), :]
-    return replace(
+    return changed(
         labels,
         block=np.zeros_like(block) if full else block,
         arms=matched.fold(labels.arms, requests, losses[None]) if full else labels.arms,

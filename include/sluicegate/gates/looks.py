@@ -4,6 +4,7 @@ A source that is absent, not a number or was reset adds nothing, and says so; it
 """
 
 from dataclasses import dataclass
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,14 +57,24 @@ def step(
     """
     if now is None:
         return Source(source.started_at, source.last, SOURCE_MISSING), None
-    if not np.isfinite(now).all():
+    if not _all_finite(now):
         return Source(source.started_at, source.last, NOT_A_NUMBER), None
     if source.last is None:
         return Source(started_at, now, ""), None
     added = now - source.last
-    if any(new > old for new, old in zip(started_at, source.started_at, strict=True)) or (added[..., counts, :] < 0).any():
+    if any(new > old for new, old in zip(started_at, source.started_at, strict=True)) or _fell(added, counts):
         return Source(started_at, now, COUNTER_RESET), None
     return Source(started_at, now, ""), added
+
+
+def _all_finite(values: Array) -> bool:
+    """One sum tells, unless it overflows."""
+    return isfinite(np.add.reduce(values, axis=None)) or bool(np.isfinite(values).all())
+
+
+def _fell(added: Array, counts: tuple[int, ...]) -> bool:
+    """Whether one of these rows became less."""
+    return bool(added.size) and bool(np.minimum.reduce(added, axis=None) < 0) and bool((added[..., counts, :] < 0).any())
 
 
 def slow_key(arm: ArmCounters | Segment, bound_ms: float | None) -> str | None:

@@ -3,7 +3,7 @@
 Each block counts by its weight n m / (n + m) for n and m requests; both arms' means are averaged with the same weights.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from sluicegate.gates import blocks
 from sluicegate.gates.blocks import Blocks
 from sluicegate.gates.looks import Array
+from sluicegate.gates.records import changed
 
 FEW_BUCKETS = 20
 """With the candidate's users in fewer buckets the variance is not known well enough for any verdict."""
@@ -52,32 +53,32 @@ def nothing(relative: tuple[bool, ...]) -> Matched:
 
 def fold(matched: Matched, requests: Array, values: Array) -> Matched:
     """One more block: requests (2, buckets), values (metrics, 2, buckets); a block in which one arm was not asked tells nothing."""
-    champion, candidate = requests.sum(axis=1).tolist()
+    champion, candidate = np.add.reduce(requests, axis=1).tolist()
     if min(champion, candidate) <= 0:
         return matched
     weight = champion * candidate / (champion + candidate)
     part = np.array([[weight / champion], [weight / candidate]])
     weighted = values * part
-    look = np.concatenate(([weight], weighted.sum(axis=2).T.ravel()))
+    look = np.concatenate(([weight], np.add.reduce(weighted, axis=2).T.ravel()))
     grown = Matched(
         matched.relative, matched.units + requests * part, matched.values + weighted, blocks.push(matched.in_time, look)
     )
-    return replace(grown, means=_means(grown))
+    return changed(grown, means=_means(grown))
 
 
 def _means(matched: Matched) -> tuple[Means, ...]:
     """All metrics at once, (metrics, ...) in every array."""
     track, metrics = matched.in_time.sums, len(matched.relative)
-    total = track.sum(axis=0)
+    total = np.add.reduce(track, axis=0)
     weight = float(total[0])
     both = total[1:].reshape(2, metrics).T / weight
     scale = np.array([_ratio(*mean) if asked else 1.0 for mean, asked in zip(both.tolist(), matched.relative, strict=True)])
     own = matched.values - both[:, :, None] * matched.units
     influence = own[:, 1] - scale[:, None] * own[:, 0]
     buckets = influence.shape[1]
-    over_users = (influence * influence).sum(axis=1) * buckets / max(buckets - 1, 1)
+    over_users = np.add.reduce(influence * influence, axis=1) * buckets / max(buckets - 1, 1)
     apart = track[:, 1 + metrics :] - scale * track[:, 1 : 1 + metrics]
-    residual = apart - track[:, :1] * (apart.sum(axis=0) / weight)
+    residual = apart - track[:, :1] * (np.add.reduce(apart, axis=0) / weight)
     over_time = blocks.errors_of(residual) ** 2
     few = int((matched.units[1] > 0).sum()) < FEW_BUCKETS
     errors = [inf if few else sqrt(value) / weight for value in np.maximum(over_users, over_time).tolist()]

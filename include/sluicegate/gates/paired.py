@@ -39,7 +39,7 @@ class Paired:
 def fold(paired: Paired, look: Array) -> Paired:
     """One more look, (9, buckets)."""
     total = paired.total + look
-    sums = look[:CHAMPION_HISTOGRAM].sum(axis=1)
+    sums = np.add.reduce(look[:CHAMPION_HISTOGRAM], axis=1)
     in_time = blocks.push(paired.in_time, np.array([sums[PAIRS], sums[DIFF], sums[ON] - sums[OFF]]))
     table = np.concatenate((total[:CHAMPION_HISTOGRAM], (total[ON] - total[OFF])[None]))
     return Paired(total, moments.of(table[None])[0], in_time)

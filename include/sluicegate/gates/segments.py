@@ -5,7 +5,7 @@ the arms against what the holdout predicts for the segment. Each segment has its
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import log
 
 import numpy as np
@@ -16,12 +16,15 @@ from sluicegate.gates.budget import SLOW_SHARE
 from sluicegate.gates.contrast import Contrast
 from sluicegate.gates.events import LIFTS, RATIO_PRIOR, RATIOS, Process
 from sluicegate.gates.looks import DECISIONS, ERRORS, REQUESTS, SLOW, Array, Source
+from sluicegate.gates.records import changed
 
 ROWS = 6
 """Rows of an arm's array that a segment has; scores stay zero, they are not counted by segment."""
 COUNTS = (REQUESTS, ERRORS, DECISIONS, SLOW)
 LEAST_BLOCK = (30, 5)
 """Requests of champion and candidate in a block of looks in which a segment's arms are compared."""
+ONLY_DECISIONS = slice(contrast.DECISION, None)
+"""What the contrast of a segment holds."""
 KNOWN_PART = 0.75
 """Part of the budget that goes, equally, to the segments that were known when the stage began; newcomers share the rest."""
 
@@ -42,7 +45,7 @@ class Segments:
 
 
 def _contrast(number: int) -> Contrast:
-    return Contrast(np.zeros(number), np.zeros((number, 2)), np.zeros((number, 2)), np.zeros((number, 2, SEGMENT_BUCKETS)))
+    return Contrast(np.zeros(number), np.zeros((number, 1)), np.zeros((number, 1)), np.zeros((number, 1, SEGMENT_BUCKETS)))
 
 
 def log_shares(segments: Segments) -> Array:
@@ -60,12 +63,12 @@ def log_shares(segments: Segments) -> Array:
 def fold(segments: Segments, champion: ArmCounters | None, candidate: ArmCounters | None, bound_ms: float | None) -> Segments:
     """One more reading of both arms."""
     if champion is None or candidate is None:
-        return replace(segments, source=looks.step(segments.source, (), None, COUNTS)[0])
+        return changed(segments, source=looks.step(segments.source, (), None, COUNTS)[0])
     first = segments.source.last is None
     segments = _named(segments, champion.segments.keys() | candidate.segments.keys())
     now = np.stack([_array(segments.names, arm.segments, bound_ms) for arm in (champion, candidate)], axis=1)
     source, look = looks.step(segments.source, (champion.started_at, candidate.started_at), now, COUNTS)
-    segments = replace(segments, source=source, known=len(segments.names) if first else segments.known)
+    segments = changed(segments, source=source, known=len(segments.names) if first else segments.known)
     return segments if look is None or not look[..., REQUESTS, :].any() else _count(segments, look)
 
 
@@ -76,10 +79,10 @@ def _named(segments: Segments, seen: set[str]) -> Segments:
         return segments
     source = segments.source
     grown = _contrast(len(fresh))
-    return replace(
+    return changed(
         segments,
         names=segments.names + fresh,
-        source=source if source.last is None else replace(source, last=_padded(source.last, len(fresh))),
+        source=source if source.last is None else changed(source, last=_padded(source.last, len(fresh))),
         total=_padded(segments.total, len(fresh)),
         block=_padded(segments.block, len(fresh)),
         errors=_joined(segments.errors, len(fresh)),
@@ -103,7 +106,7 @@ def _joined(process: Process, more: int) -> Process:
     unspent = np.full(more, log(0.5 / process.looks) if process.looks else 0.0)
     value = np.concatenate((np.atleast_1d(process.log_value), unspent)) if process.looks else np.zeros(len(begun))
     peak = np.concatenate((np.atleast_1d(process.log_peak), np.zeros(more))) if process.looks else np.zeros(len(begun))
-    return replace(process, begun=begun, log_value=value, log_peak=peak)
+    return changed(process, begun=begun, log_value=value, log_peak=peak)
 
 
 def _array(names: tuple[str, ...], found: Mapping[str, Segment], bound_ms: float | None) -> Array:
@@ -121,13 +124,13 @@ def _array(names: tuple[str, ...], found: Mapping[str, Segment], bound_ms: float
 
 def _count(segments: Segments, look: Array) -> Segments:
     total, block = segments.total + look, segments.block + look
-    sums = look.sum(axis=-1)
+    sums = np.add.reduce(look, axis=-1)
     asked = sums[..., REQUESTS]
-    exposure = asked[:, 1] / np.maximum(asked.sum(axis=1), 1.0)
-    spread = events.overdispersion(total[..., ERRORS, :], total[..., REQUESTS, :])[:, 1]
+    exposure = asked[:, 1] / np.maximum(asked[:, 0] + asked[:, 1], 1.0)
+    spread = events.overdispersion(total[:, 1, ERRORS], total[:, 1, REQUESTS])
     bet = events.arm_evidence(sums[:, 0, ERRORS], sums[:, 1, ERRORS], exposure, spread)
-    segments = replace(segments, total=total, block=block, errors=events.grow(segments.errors, bet))
-    filled = block[..., REQUESTS, :].sum(axis=-1)
+    segments = changed(segments, total=total, block=block, errors=events.grow(segments.errors, bet))
+    filled = np.add.reduce(block[..., REQUESTS, :], axis=-1)
     full = (filled[:, 0] >= LEAST_BLOCK[0]) & (filled[:, 1] >= LEAST_BLOCK[1])
     return _compare(segments, full) if full.any() else segments
 
@@ -135,15 +138,15 @@ def _count(segments: Segments, look: Array) -> Segments:
 def _compare(segments: Segments, full: Array) -> Segments:
     """Fold the full blocks of the segments that have one."""
     block = np.where(full[:, None, None, None], segments.block, 0.0)
-    sums = block.sum(axis=-1)
+    sums = np.add.reduce(block, axis=-1)
     asked, slow = sums[..., REQUESTS], sums[..., SLOW]
     limit = np.maximum(SLOW_SHARE, _cautious(slow[:, 0], asked[:, 0]))
     spread = events.overdispersion(segments.total[:, 1, SLOW], segments.total[:, 1, REQUESTS])
-    return replace(
+    return changed(
         segments,
         block=segments.block - block,
         slow=events.grow(segments.slow, events.share_evidence(slow[:, 1], asked[:, 1], limit, spread)),
-        contrast=contrast.fold(segments.contrast, block),
+        contrast=contrast.fold(segments.contrast, block, ONLY_DECISIONS),
     )
 
 

@@ -1,12 +1,17 @@
 """Rules `score` and `decision_rate`, seen against predicted, and beside them the raw rules that look at the champion alone."""
 
+from collections.abc import Callable
+
 from sluicegate.domain.verdict import GateVerdict, Verdict
 from sluicegate.gates import blocks, bounds, budget, contrast, drift
 from sluicegate.gates.case import Case
-from sluicegate.gates.drift import Drift
+from sluicegate.gates.drift import Drift, Shape
 from sluicegate.gates.looks import DECISIONS, HISTOGRAM, SCORE, Source
 from sluicegate.gates.paired import COLUMNS
 from sluicegate.gates.rules.common import failed, finite, pass_or_wait, undecided, why
+
+ANY_HARM = 0.02
+"""Where any harm fails, the bounds are tightest for this share of decisions, whatever margin PASS asks for."""
 
 
 def score(case: Case) -> GateVerdict:
@@ -20,19 +25,24 @@ def score(case: Case) -> GateVerdict:
         return verdict
     parts = 1 if gate.mass is None else 2
     low_end, high_end = case.score_range
-    moved, moved_low = (x * (high_end - low_end) for x in drift.displacement(case.paired, case.forecast, shape / parts))
+    seen = drift.shape(case.paired, case.forecast)
+    moved, moved_low = (x * (high_end - low_end) for x in _of_shape(drift.displacement, seen, shape / parts))
     numbers = {**verdict.numbers, "displacement": moved, "displacement_low": moved_low}
     if moved_low > margin:
         said = f"the scores lie {moved:.3f} from the predicted distribution, at least {moved_low:.3f}, margin {margin:g}"
         return failed("score", "distribution_not_as_predicted", said, numbers)
     if gate.mass is None:
         return GateVerdict("score", verdict.verdict, verdict.reason, verdict.message, numbers)
-    share, share_low = drift.misplaced(case.paired, case.forecast, shape / parts)
+    share, share_low = _of_shape(drift.misplaced, seen, shape / parts)
     numbers |= {"misplaced": share, "misplaced_low": share_low, "mass_margin": gate.mass}
     if share_low <= gate.mass:
         return GateVerdict("score", verdict.verdict, verdict.reason, verdict.message, numbers)
     said = f"{share:.1%} of the scores lie elsewhere than predicted, at least {share_low:.1%}, margin {gate.mass:.1%}"
     return failed("score", "scores_misplaced", said, numbers)
+
+
+def _of_shape(measure: Callable[[Shape, float], tuple[float, float]], seen: Shape | None, alpha: float) -> tuple[float, float]:
+    return (0.0, 0.0) if seen is None else measure(seen, alpha)
 
 
 def score_margin(case: Case) -> float:
@@ -86,7 +96,7 @@ def _judged(case: Case, name: str, margin: float, fail_beyond: float, alpha: flo
     if found is None or found.buckets < drift.FEW_BUCKETS:
         return _not_yet(case, name, {"margin": margin})
     gap = abs(found.seen - found.predicted)
-    tuned = margin if fail_beyond else 2 * margin  # any harm is to be decided before it is as small as the margin
+    tuned = margin if fail_beyond else min(2 * margin, ANY_HARM)
     low = gap - bounds.half_width(found.standard_error, tuned, alpha)
     high = gap + bounds.half_width(found.standard_error, margin, 2 * budget.pass_alpha(case.release))  # two one-sided tests
     numbers = {

@@ -15,8 +15,6 @@ from sluicegate.gates.segments import log_shares
 
 FEW_GROUPS = 10
 """Groups of users that a segment's candidate arm must have for a difference of means: variance over fewer is not known."""
-DECISION = 1
-"""Place of the decision among the metrics of a contrast."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def _decisions(case: Case, shares: Array, log_alpha: float) -> Iterator[Suspicio
     """Segments whose decisions were predicted, and whose users are many enough."""
     found, gate = case.segments, case.release.gates.decision_rate
     margin = gate.margin if gate else 0.0
-    seen, errors = contrast.difference(found.contrast, found.total[:, 0], DECISION)
+    seen, errors = contrast.difference(found.contrast, found.total[:, 0], contrast.DECISION)
     groups = (found.total[:, 1, REQUESTS] > 0).sum(axis=-1)
     worst: Suspicion | None = None
     for place, name in enumerate(found.names):
