@@ -5,7 +5,7 @@ PASS of every stage · 5 no row is lost · 6 one version a training · 7 no requ
 """
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,6 +35,17 @@ class Violation:
     lane: str
     at: float
     what: str
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A weight that a rollout had for some time."""
+
+    lane: str
+    salt: str
+    weight: int
+    since: float
+    until: float
 
 
 class Spans:
@@ -89,12 +100,14 @@ def splits(records: Records) -> Iterator[Violation]:
 
 def assignment(records: Records) -> Iterator[Violation]:
     """2: who is answered by the candidate belongs to its users: nested in every weight of the rollout, the same at every request."""
-    shown = {lane: [s for s in records.shown if s.lane == lane and s.weight] for lane in {s.lane for s in records.shown}}
+    given: dict[str, list[_Given]] = defaultdict(list)
+    for one in _all_given(records):
+        given[one.lane].append(one)
     for request in records.requests:
         if request.arm != "candidate":
             continue
-        present = [s for s in shown.get(request.lane, []) if _meet(request, s.at - LAG_S, s.until + GRACE_S)]
-        if not any(position(s.salt, request.user) < s.weight * (PARTS // 100) for s in present):
+        present = [g for g in given[request.lane] if _meet(request, g.since - LAG_S, g.until + GRACE_S)]
+        if not any(position(g.salt, request.user) < g.weight * (PARTS // 100) for g in present):
             yield Violation(2, request.lane, request.sent, f"user {request.user} was given to the candidate and is not its user")
 
 
@@ -192,6 +205,19 @@ def blamed(request: Request, hits: list[Hit]) -> Hit | None:
 
 def _meet(request: Request, since: float, until: float) -> bool:
     return request.sent <= until and request.done >= since
+
+
+def _all_given(records: Records) -> Iterator[_Given]:
+    """As the gateway showed it, and as it was written: a weight may come and go between two sights of a busy witness."""
+    for seen in records.shown:
+        if seen.weight:
+            yield _Given(seen.lane, seen.salt, seen.weight, seen.at, seen.until)
+    salts = {(e.lane, int(e.data["token"])): e.rollout for e in records.journal if e.kind == "OPENED"}
+    for lane in {held.lane for held in records.held}:
+        held = [h for h in records.held if h.lane == lane]
+        for lease, following in pairwise(held):
+            if lease.weight and (lane, lease.token) in salts:
+                yield _Given(lane, salts[lane, lease.token], lease.weight, lease.at, following.at)
 
 
 def _leases(records: Records, lane: str) -> Iterator[tuple[float, float]]:

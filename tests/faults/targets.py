@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import psutil
@@ -96,7 +97,7 @@ class Target:
         return over
 
     def restart(self, seconds: float) -> Callable[[], None]:
-        """The database server of Airflow and the journal crashes and is away for so long; nobody is told beforehand."""
+        """The database server of Airflow and the journal crashes and is away for so long; over when Airflow has come back to it."""
         if self._postgres is None:
             raise LookupError("the installation has no PostgreSQL")
         postgres = self._postgres
@@ -105,6 +106,7 @@ class Target:
         def over() -> None:
             time.sleep(seconds)
             postgres.start()
+            self._wait_beating(time.time())
 
         return over
 
@@ -164,6 +166,19 @@ class Target:
                     return
             time.sleep(0.02)
         raise TimeoutError(f"{program} was killed and is not back after {BACK_WITHIN:g} s")
+
+    def _wait_beating(self, since: float) -> None:
+        """Until scheduler, triggerer and Dag processor have told the database that they live; most end when they lose it."""
+        page, until = f"http://127.0.0.1:{self._settings.airflow_port}/api/v2/monitor/health", time.monotonic() + BACK_WITHIN
+        while time.monotonic() < until:
+            with contextlib.suppress(urllib.error.URLError, OSError, ValueError, TypeError):
+                with urllib.request.urlopen(page, timeout=2) as answer:
+                    parts = json.load(answer).values()
+                beats = [part[name] for part in parts for name in part if name.startswith("latest_")]
+                if len(beats) == 3 and all(datetime.fromisoformat(beat).timestamp() > since for beat in beats):
+                    return
+            time.sleep(0.2)
+        raise TimeoutError(f"Airflow does not work {BACK_WITHIN:g} s after its database came back")
 
     def _answers(self, program: str, family: list[psutil.Process]) -> bool:
         """Whether a program that has a health page answers there."""

@@ -65,6 +65,12 @@ def test_honest_record_has_no_violation() -> None:
     assert violations(honest()) == []
 
 
+def test_weight_that_came_and_went_between_two_sights_of_the_witness_explains_its_users() -> None:
+    records = honest()
+    del records.shown[1]
+    assert violations(records) == []
+
+
 def without(records: Records, number: int) -> None:
     records.journal = [e for e in records.journal if e.number != number]
 
