@@ -85,6 +85,8 @@ class SyntheticMeter:
     """ "field=value" -> share of all requests."""
     label_delay: float = inf
     """Seconds after which the outcome of an answer is known; infinite: never."""
+    buckets: int = BUCKETS
+    """Of users, over which everything is counted."""
 
     def __post_init__(self) -> None:
         self._at = self.clock.now()
@@ -122,20 +124,20 @@ class SyntheticMeter:
             setattr(arm, share, getattr(arm, share) + amount * getattr(how, share))
 
     def _arm(self, served: _Served, how: Behaviour) -> ArmCounters:
-        zero = (0,) * BUCKETS
+        zero, spread, even = (0,) * self.buckets, self._spread, self._even
         return ArmCounters(
             started_at=self._begun,
-            requests=_spread(served.requests),
-            errors=_spread(served.errors) if served.errors >= 1 else zero,
-            decisions=_spread(served.decisions),
-            score_sum=_even(served.score),
-            score_square_sum=_even(served.score * 0.35),
-            slow={self.bound_ms: _spread(served.slow)},
+            requests=spread(served.requests),
+            errors=spread(served.errors) if served.errors >= 1 else zero,
+            decisions=spread(served.decisions),
+            score_sum=even(served.score),
+            score_square_sum=even(served.score * 0.35),
+            slow={self.bound_ms: spread(served.slow)},
             score_histogram=_histogram(served.requests),
-            value_sum=_even(served.value),
-            value_square_sum=_even(served.value * how.value * 1.1),
-            busy_sum=_even(served.busy),
-            cpu_sum=_even(served.cpu),
+            value_sum=even(served.value),
+            value_square_sum=even(served.value * how.value * 1.1),
+            busy_sum=even(served.busy),
+            cpu_sum=even(served.cpu),
             segments={name: self._segment(served, share) for name, share in self.segments.items()},
             cpu_seconds=served.cpu,
             memory_bytes=how.memory,
@@ -156,7 +158,7 @@ class SyntheticMeter:
         names = (("champion", "champion_loss"), ("candidate", "candidate_loss"), ("pairs", "difference"))
         rows: dict[str, Any] = {}
         for (count, total), amount, loss in zip(names, astuple(known), losses, strict=True):
-            rows |= dict(zip((count, f"{total}_sum", f"{total}_square_sum"), _losses(amount, loss), strict=True))
+            rows |= dict(zip((count, f"{total}_sum", f"{total}_square_sum"), self._losses(amount, loss), strict=True))
         newest = self._at if known.champion + known.candidate > 0 else None
         return LabelCounters(self._begun, **rows, due=max(0, int(due.champion + due.candidate)), newest=newest)
 
@@ -166,19 +168,19 @@ class SyntheticMeter:
 
     def _paired(self) -> PairCounters:
         gap = self.candidate.score - self.champion.score
-        each = self._pairs / BUCKETS
-        pairs = _spread(self._pairs)
+        spread, even = self._spread, self._even
+        pairs = spread(self._pairs)
         return PairCounters(
             started_at=self._begun,
             pairs=pairs,
             difference_sum=tuple(n * gap for n in pairs),
             difference_square_sum=tuple(n * (gap * gap + 1e-4) for n in pairs),
-            candidate_score_sum=tuple(each * self.candidate.score for _ in range(BUCKETS)),
-            candidate_score_square_sum=tuple(each * self.candidate.score * 0.35 for _ in range(BUCKETS)),
-            candidate_decisions=_spread(self._pairs * self.candidate.decisions),
-            champion_decisions=_spread(self._pairs * self.champion.decisions),
-            flips_on=_spread(self._pairs * max(0.0, self.candidate.decisions - self.champion.decisions)),
-            flips_off=_spread(self._pairs * max(0.0, self.champion.decisions - self.candidate.decisions)),
+            candidate_score_sum=even(self._pairs * self.candidate.score),
+            candidate_score_square_sum=even(self._pairs * self.candidate.score * 0.35),
+            candidate_decisions=spread(self._pairs * self.candidate.decisions),
+            champion_decisions=spread(self._pairs * self.champion.decisions),
+            flips_on=spread(self._pairs * max(0.0, self.candidate.decisions - self.champion.decisions)),
+            flips_off=spread(self._pairs * max(0.0, self.champion.decisions - self.candidate.decisions)),
             champion_histogram=_histogram(self._pairs),
             candidate_histogram=_histogram(self._pairs),
         )
@@ -189,22 +191,24 @@ class SyntheticMeter:
             self._begun, int(champion.requests), int(champion.errors), int(candidate.requests), int(candidate.errors)
         )
 
+    def _losses(self, amount: float, loss: float) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
+        """Count, sum and sum of squares of the losses of so many answers."""
+        counts = self._spread(max(0.0, amount))
+        return counts, tuple(n * loss for n in counts), tuple(n * (loss * loss + 0.01) for n in counts)
 
-def _spread(amount: float, buckets: int = BUCKETS) -> tuple[int, ...]:
-    """A count over all buckets, as evenly as whole numbers allow."""
+    def _spread(self, amount: float) -> tuple[int, ...]:
+        """A count over all buckets."""
+        return _spread(amount, self.buckets)
+
+    def _even(self, amount: float) -> tuple[float, ...]:
+        """A sum over all buckets."""
+        return (amount / self.buckets,) * self.buckets
+
+
+def _spread(amount: float, buckets: int) -> tuple[int, ...]:
+    """A count, as evenly as whole numbers allow."""
     each, rest = divmod(int(amount), buckets)
-    return tuple(each + (place < rest) for place in range(buckets))
-
-
-def _even(amount: float) -> tuple[float, ...]:
-    """A sum over all buckets."""
-    return (amount / BUCKETS,) * BUCKETS
-
-
-def _losses(amount: float, loss: float) -> tuple[tuple[int, ...], tuple[float, ...], tuple[float, ...]]:
-    """Count, sum and sum of squares of the losses of so many answers."""
-    counts = _spread(max(0.0, amount))
-    return counts, tuple(n * loss for n in counts), tuple(n * (loss * loss + 0.01) for n in counts)
+    return (each + 1,) * rest + (each,) * (buckets - rest)
 
 
 def _histogram(amount: float) -> tuple[int, ...]:

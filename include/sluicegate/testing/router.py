@@ -36,7 +36,8 @@ class MemoryRouter:
         if not self.answering:
             raise UnavailableError("the gateway does not answer: is it running?")
         route = self._routes.get(model)
-        return None if route is None else replace(route, token=self._tokens[model])
+        token = self._tokens.get(model)
+        return route if route is None or token is None or route.token == token else replace(route, token=token)
 
     def renew(self, model: str, token: int, expires_at: float) -> None:
         self._fence(model, token)

@@ -1,4 +1,4 @@
-"""The synthetic meter with whole numbers only: the codec of the journal packs them ten times as fast, and nothing here needs more."""
+"""The synthetic meter with whole numbers and few buckets: the codec of the journal packs them in no time, and nothing here needs more."""
 
 from dataclasses import fields, replace
 from typing import Any

@@ -48,6 +48,8 @@ BEHAVIOURS = {
     "slow": Behaviour(slow=0.6),
     "errors": Behaviour(errors=0.3),
 }
+BUCKETS = 25
+"""Of users: a few more than the gates need to say anything."""
 RATE = 4000.0
 """Requests a second of all users."""
 
@@ -63,7 +65,7 @@ class World:
         self.model_spec = parse_spec(SPEC, f"{MODEL}/spec.yaml")
         self.fakes = FakePorts(self.model_spec)
         self.settings = self.fakes.settings
-        self.fakes.meter = WholeMeter(self.fakes.clock, self.fakes.router, rate=RATE)
+        self.fakes.meter = WholeMeter(self.fakes.clock, self.fakes.router, rate=RATE, buckets=BUCKETS)
         self.witness = Witness(self.fakes, self.reached)
         self.exposure = Exposure(self.fakes)
         self.down: set[str] = set()
