@@ -48,16 +48,17 @@ class Ledger:
         """The reading now, then one after every look at this weight (0 at a mirror); and the requests themselves."""
         began = self._world.now
         asked = self._world.ask(looks, weight / 100)
-        rows = self._rows(asked, mirrored=weight != 100)
+        rows = self._rows(asked, weight)
         self._totals |= {name: table[-1] for name, table in rows.items()}
-        return _readings(rows, began), asked
+        return _readings(rows, began, mirror=weight == 0), asked
 
-    def _rows(self, asked: Asked, mirrored: bool) -> dict[str, Array]:
-        """Running totals (looks + 1, rows, width) by name."""
-        copied = ~asked.mine & (self._world.random.random(len(asked.look)) < self._mirrored) & mirrored
+    def _rows(self, asked: Asked, weight: int) -> dict[str, Array]:
+        """Running totals (looks + 1, rows, width) by name; only a mirror stage reads what mirrored requests cost."""
+        copied = ~asked.mine & (self._world.random.random(len(asked.look)) < self._mirrored) & (weight != 100)
         rows: dict[str, Array] = {}
         for name, version, chosen in (("champion", 0, ~asked.mine), ("candidate", 1, asked.mine), ("mirror", 1, copied)):
-            rows |= self._arm(name, asked, version, chosen)
+            if name != "mirror" or weight == 0:
+                rows |= self._arm(name, asked, version, chosen)
         rows["pairs"], rows["pair_bins"] = self._pairs(asked, copied)
         rows["labels"], rows["due"] = self._labels(asked, copied)
         return rows
@@ -123,11 +124,12 @@ def _bin(score: Array) -> Numbers:
     return np.minimum((score * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
 
 
-def _readings(rows: dict[str, Array], began: int) -> Iterator[Reading]:
+def _readings(rows: dict[str, Array], began: int, *, mirror: bool) -> Iterator[Reading]:
+    names = ("champion", "candidate", "mirror") if mirror else ("champion", "candidate")
     gateway = np.concatenate([rows[arm][:, :2].sum(axis=-1) for arm in ("champion", "candidate")], axis=1).astype(np.int64)
     for t, counted in enumerate(gateway.tolist()):
         at = (began + t) * LOOK_S
-        arms = {name: _arm_counters(rows, name, t) for name in ("champion", "candidate", "mirror")}
+        arms = {name: _arm_counters(rows, name, t) for name in names}
         yield Reading(
             at, pairs=_pair_counters(rows, t), gateway=GatewayCounters(0.0, *counted), labels=_label_counters(rows, t, at), **arms
         )

@@ -66,7 +66,7 @@ def fold(segments: Segments, champion: ArmCounters | None, candidate: ArmCounter
         return changed(segments, source=looks.step(segments.source, (), None, COUNTS)[0])
     first = segments.source.last is None
     segments = _named(segments, champion.segments.keys() | candidate.segments.keys())
-    now = np.stack([_array(segments.names, arm.segments, bound_ms) for arm in (champion, candidate)], axis=1)
+    now = _array(segments.names, (champion.segments, candidate.segments), bound_ms)
     source, look = looks.step(segments.source, (champion.started_at, candidate.started_at), now, COUNTS)
     segments = changed(segments, source=source, known=len(segments.names) if first else segments.known)
     return segments if look is None or not look[..., REQUESTS, :].any() else _count(segments, look)
@@ -109,17 +109,21 @@ def _joined(process: Process, more: int) -> Process:
     return changed(process, begun=begun, log_value=value, log_peak=peak)
 
 
-def _array(names: tuple[str, ...], found: Mapping[str, Segment], bound_ms: float | None) -> Array:
-    """Array (segments, ROWS + 1, SEGMENT_BUCKETS) of one arm; a segment that it does not have yet is zero."""
-    table = np.zeros((len(names), ROWS + 1, SEGMENT_BUCKETS))
-    for place, name in enumerate(names):
-        segment = found.get(name)
-        if segment is None:
-            continue
-        key = looks.slow_key(segment, bound_ms)
-        slow = (0,) * SEGMENT_BUCKETS if key is None else segment.slow[key]
-        table[place, COUNTS, :] = (segment.requests, segment.errors, segment.decisions, slow)
+def _array(names: tuple[str, ...], arms: tuple[Mapping[str, Segment], ...], bound_ms: float | None) -> Array:
+    """Array (segments, arms, ROWS + 1, SEGMENT_BUCKETS); what an arm does not have yet is zero."""
+    counted = np.array([_counted(arm.get(name), bound_ms) for name in names for arm in arms], dtype=np.float64)
+    table = np.zeros((len(names), len(arms), ROWS + 1, SEGMENT_BUCKETS))
+    table[:, :, COUNTS] = counted.reshape(len(names), len(arms), len(COUNTS), SEGMENT_BUCKETS)
     return table
+
+
+def _counted(segment: Segment | None, bound_ms: float | None) -> tuple[tuple[int, ...], ...]:
+    """Rows COUNTS of one segment of one arm."""
+    nothing = (0,) * SEGMENT_BUCKETS
+    if segment is None:
+        return (nothing,) * len(COUNTS)
+    key = looks.slow_key(segment, bound_ms)
+    return segment.requests, segment.errors, segment.decisions, nothing if key is None else segment.slow[key]
 
 
 def _count(segments: Segments, look: Array) -> Segments:

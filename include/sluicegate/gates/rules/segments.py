@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, log, sqrt
 
 import numpy as np
 
+from sluicegate.domain.evidence import SEGMENT_BUCKETS
 from sluicegate.domain.verdict import GateVerdict, Verdict
 from sluicegate.gates import bounds, contrast
 from sluicegate.gates.case import Case
@@ -70,7 +71,7 @@ def _suspicions(case: Case) -> Iterator[Suspicion]:
             continue
         excess = process.log_peak + shares + log_alpha
         place = int(np.argmax(excess))
-        counts = found.total[place].sum(axis=-1)
+        counts = np.add.reduce(found.total[place], axis=-1)
         word = "failed" if metric == "errors" else "are slow"
         said = f"{_share(counts[1], row):.1%} of the candidate's requests {word}, {_share(counts[0], row):.1%} of the champion's"
         yield Suspicion(metric, found.names[place], float(excess[place]), said)
@@ -85,30 +86,22 @@ def _decisions(case: Case, shares: Array, log_alpha: float) -> Iterator[Suspicio
     found, gate = case.segments, case.release.gates.decision_rate
     margin = gate.margin if gate else 0.0
     seen, errors = contrast.difference(found.contrast, found.total[:, 0], contrast.DECISION)
-    groups = (found.total[:, 1, REQUESTS] > 0).sum(axis=-1)
-    worst: Suspicion | None = None
-    for place, name in enumerate(found.names):
+    asked = found.total[:, 1, REQUESTS]
+    groups, units = np.add.reduce(asked > 0, axis=-1).tolist(), np.add.reduce(asked, axis=-1).tolist()
+    worst, where = -inf, -1
+    for place, (name, apart, error) in enumerate(zip(found.names, seen.tolist(), errors.tolist(), strict=True)):
         told = case.predicted.segments.get(name)
-        if told is None or told.rows <= 0 or groups[place] < FEW_GROUPS or not np.isfinite(errors[place]):
+        if told is None or told.rows <= 0 or groups[place] < FEW_GROUPS or error == inf:
             continue
-        excess, message = _decision(
-            case, place, float(seen[place]), float(errors[place]), log_alpha + float(shares[place]), margin
-        )
-        if worst is None or excess > worst.excess:
-            worst = Suspicion("decisions", name, excess, message)
-    if worst is not None:
-        yield worst
+        widened = error * sqrt(SEGMENT_BUCKETS / (SEGMENT_BUCKETS - 3)) * sqrt(1 + units[place] / told.rows)  # so few groups
+        low = abs(apart - told.decision_difference) - bounds.half_width(widened, margin, exp(log_alpha + float(shares[place])))
+        if low > worst or where < 0:
+            worst, where = low, place
+    if where >= 0:
+        yield Suspicion("decisions", found.names[where], worst - margin, _of_decisions(case, where, float(seen[where])))
 
 
-def _decision(case: Case, place: int, seen: float, error: float, log_alpha: float, margin: float) -> tuple[float, str]:
-    """Lower bound of |seen - predicted| beyond the margin, and what to say; the error is widened for so few groups."""
-    found = case.segments
-    told = case.predicted.segments[found.names[place]]
-    groups, units = found.total.shape[-1], float(found.total[place, 1, REQUESTS].sum())
-    widened = error * (groups / (groups - 3)) ** 0.5 * (1 + units / told.rows) ** 0.5
-    gap = abs(seen - told.decision_difference)
-    low = gap - bounds.half_width(widened, margin, exp(log_alpha))
-    decided = float(found.total[place, 1, DECISIONS].sum()) / max(units, 1.0)
+def _of_decisions(case: Case, place: int, seen: float) -> str:
+    arm, told = np.add.reduce(case.segments.total[place, 1], axis=-1), case.predicted.segments[case.segments.names[place]]
     told_said = f"{seen:+.1%} against the champion, predicted {told.decision_difference:+.1%}"
-    message = f"{decided:.1%} of the candidate's decisions are positive, {told_said}"
-    return low - margin, message
+    return f"{_share(arm, DECISIONS):.1%} of the candidate's decisions are positive, {told_said}"
