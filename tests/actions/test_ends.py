@@ -1,5 +1,7 @@
 """What follows the end of a rollout: the cut first, then work that may fail and is done again without touching the traffic."""
 
+import contextlib
+
 import pytest
 
 from sluicegate.actions.release import (
@@ -134,6 +136,32 @@ def open_again(ports: FakePorts) -> str:
     deploy(ports, "toy", newer, author="test")
     enter_stage(ports, "toy", newer, 0, author="test")
     return newer
+
+
+class TestTwoAtOnce:
+    """Another one reverts the rollout between two calls of the first."""
+
+    @pytest.mark.parametrize("kind", [Kind.CUT, Kind.REVERTED])
+    @pytest.mark.parametrize("released", [True, False], ids=["lock given back", "killed before the lock"])
+    def test_one_revert_is_journaled_and_both_come_to_the_end(
+        self, ports: FakePorts, exposed: str, monkeypatch, kind: Kind, released: bool
+    ) -> None:
+        append, release = ports.journal.append, ports.journal.release
+
+        def overtaken(model: str, rollout_id: str, what: Kind, *args: object, **how: object) -> object:
+            if what == kind:
+                monkeypatch.setattr(ports.journal, "append", append)
+                monkeypatch.setattr(ports.journal, "release", release if released else interrupted)
+                with contextlib.suppress(KeyboardInterrupt):
+                    revert(ports, "toy", exposed, author="faster", reason="doubt")
+                monkeypatch.setattr(ports.journal, "release", release)
+            return append(model, rollout_id, what, *args, **how)
+
+        monkeypatch.setattr(ports.journal, "append", overtaken)
+        state = revert(ports, "toy", exposed, author="slower", reason="doubt")
+        ends = [e.kind for e in ports.journal.events("toy", exposed, kinds=(Kind.CUT, Kind.REVERTED))]
+        assert (state.outcome, ends) == (Outcome.REVERTED, [Kind.CUT, Kind.REVERTED])
+        assert (ports.journal.holder("toy"), weight(ports)) == (None, 0)
 
 
 class TestTheCutNeedsNothingElse:

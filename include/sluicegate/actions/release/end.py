@@ -81,27 +81,29 @@ def retire(ports: Ports, model: str, rollout_id: str, *, author: str, reason: st
 
 
 def _end(ports: Ports, state: Rollout, author: str, reason: str, outcome: Outcome) -> None:
-    """Cut, journal the cut, verify it, journal the end. Whoever cut first says why and how it ends."""
+    """Cut, journal the cut, verify it, journal the end. Whoever cut first says why and how it ends; of two, one journals it."""
     route = cut(ports, state)
     model, rollout_id, token = state.model, state.rollout_id, state.token
     why: dict[str, object] = {"reason": reason, "message": ""}
+    ends = (Kind.PROMOTED, Kind.REVERTED)
     try:
         if state.cut_at is None:
             data = {"reason": reason, "outcome": outcome}
-            ports.journal.append(model, rollout_id, Kind.CUT, data, author=author, token=token, unless=(Kind.PROMOTED,))
+            ports.journal.append(model, rollout_id, Kind.CUT, data, author=author, token=token, unless=ends)
         else:
             outcome = state.ending or outcome
             why = {"reason": state.cut_reason or reason, "message": ""}
         if state.phase is Phase.FAILED:  # a stage that passed has a reason and a message too: those of its PASS
             why = {"reason": state.reason or reason, "message": state.message}
         end: dict[str, object] = {"outcome": outcome, **why, **_verified(ports, state, route)}
-        ends = (Kind.PROMOTED, Kind.REVERTED)
         ports.journal.append(
             model, rollout_id, Kind.REVERTED, end, author=author, reason=str(why["reason"]), token=token, unless=ends
         )
     except RefusedError:
-        _serve(ports, rollout(ports, model, rollout_id))  # promoted in this instant: its traffic is not ours to cut
-        raise
+        now = rollout(ports, model, rollout_id)
+        _serve(ports, now)  # promoted in this instant: its traffic is not ours to cut
+        if now.open or now.outcome is Outcome.PROMOTED:
+            raise
 
 
 def _verified(ports: Ports, state: Rollout, route: Route | None) -> dict[str, object]:

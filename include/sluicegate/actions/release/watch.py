@@ -158,7 +158,8 @@ class Watch:
         """Journal how the stage ended; a superseded one has no verdict."""
         if decision in CUTS:
             outcome = Outcome.SUPERSEDED if decision == "superseded" else Outcome.REVERTED
-            self._append(Kind.CUT, {"index": self._index, "reason": CUTS[decision] or verdict.reason, "outcome": outcome})
+            cut = {"index": self._index, "reason": CUTS[decision] or verdict.reason, "outcome": outcome}
+            self._append(Kind.CUT, cut, unless=(Kind.PROMOTED, Kind.REVERTED))
         if decision != "superseded":
             self._append(Kind.STAGE_DECIDED, self._decided(verdict, decision))
 
@@ -174,9 +175,11 @@ class Watch:
         with suppress(StaleTokenError):  # whoever fenced this watcher off has cut, or has a traffic of its own
             self._ports.router.apply(self._route.cut())
 
-    def _append(self, kind: Kind, data: dict[str, object]) -> Event:
-        state = self._state
-        return self._ports.journal.append(state.model, state.rollout_id, kind, data, author=self._author, token=state.token)
+    def _append(self, kind: Kind, data: dict[str, object], unless: tuple[Kind, ...] = ()) -> Event:
+        state, author = self._state, self._author
+        return self._ports.journal.append(
+            state.model, state.rollout_id, kind, data, author=author, token=state.token, unless=unless
+        )
 
     def _catch_up(self) -> None:
         """Learn what others have journaled since: a pause, an approval, an end."""

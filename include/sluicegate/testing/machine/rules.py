@@ -16,6 +16,9 @@ PEOPLES = sorted(PEOPLE)
 WHICH = st.integers(0, MOST_ACTORS)
 FAR = 400
 """Calls of ports that take a run through all its stages."""
+SO_FAR = st.one_of(st.integers(0, 150), st.integers(0, 8), st.just(FAR))
+"""Calls after which a run is caught: anywhere, while it opens its rollout, or at its end."""
+AGAIN = "run"
 
 
 class RolloutMachine(RuleBasedStateMachine):
@@ -30,7 +33,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.actors: list[Actor] = []
         self.aborted = False
 
-    @initialize(calls=st.integers(0, 150), aborted=st.booleans(), approval=st.sampled_from((False, False, True)))
+    @initialize(calls=SO_FAR, aborted=st.booleans(), approval=st.sampled_from((False, False, True)))
     def a_run_has_come_so_far(self, calls: int, aborted: bool, approval: bool) -> None:
         """Most accidents need a rollout that is somewhere on its way. At the end a new run goes on, or a person aborts it."""
         self.aborted = aborted
@@ -54,12 +57,21 @@ class RolloutMachine(RuleBasedStateMachine):
         self._ask(verb, before, index, calls)
 
     @precondition(lambda self: 0 < len(self.alive) < MOST_ACTORS)
-    @rule(which=WHICH, calls=st.integers(1, 12), verb=st.sampled_from(PEOPLES))
-    def somebody_is_faster(self, which: int, calls: int, verb: str) -> None:
-        """Between two calls of one actor another one does something to what it is working on."""
+    @rule(
+        which=WHICH,
+        calls=st.integers(0, 12),
+        verb=st.sampled_from((*PEOPLES, AGAIN)),
+        index=st.integers(0, 3),
+        so_far=st.sampled_from((FAR, FAR, 5, 7)),
+    )
+    def somebody_is_faster(self, which: int, calls: int, verb: str, index: int, so_far: int) -> None:
+        """Between two calls of one actor another one does something, wholly or in part, to what it is working on."""
         actor = self._which(which)
         actor.step(calls)
-        self._ask(verb, 0, 0, FAR)
+        if verb == AGAIN:
+            self._start("run 2a again", run("2", "a"), so_far)
+        else:
+            self._ask(verb, 0, index, so_far)
         actor.step(3)
 
     @precondition(lambda self: self.alive)
