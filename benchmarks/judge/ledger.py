@@ -43,6 +43,8 @@ class Ledger:
     def __init__(self, world: World, mirrored: float) -> None:
         self._world, self._mirrored = world, mirrored
         self._totals: dict[str, Array] = {}
+        self.rows: dict[str, Array] = {}
+        """Running totals of the last record, (looks + 1, rows, width) by name."""
 
     def record(self, looks: int, weight: int) -> tuple[Iterator[Reading], Asked]:
         """The reading now, then one after every look at this weight (0 at a mirror); and the requests themselves."""
@@ -50,6 +52,7 @@ class Ledger:
         asked = self._world.ask(looks, weight / 100)
         rows = self._rows(asked, weight)
         self._totals |= {name: table[-1] for name, table in rows.items()}
+        self.rows = rows
         return _readings(rows, began, mirror=weight == 0), asked
 
     def _rows(self, asked: Asked, weight: int) -> dict[str, Array]:

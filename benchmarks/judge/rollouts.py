@@ -9,7 +9,8 @@ import numpy as np
 from judge.ledger import CUT, LOOK_S, Ledger
 from judge.peers import PEERS, Ending
 from judge.points import Points, points
-from judge.world import HEALTHY, INDEPENDENT, SEGMENTS, Surroundings, Version, World
+from judge.quiet import after_bake
+from judge.world import HEALTHY, INDEPENDENT, SEGMENTS, Array, Surroundings, Version, World
 from sluicegate.domain.evidence import Predicted, Reading, SegmentPrediction
 from sluicegate.domain.spec import Release, StageSpec
 from sluicegate.domain.verdict import Verdict
@@ -93,8 +94,8 @@ class Run:
         return sum(s.looks for s in self.stages)
 
 
-def run(scenario: Scenario, seed: int) -> Run:
-    """Simulate one rollout; a peer watches the same requests below weight 100."""
+def run(scenario: Scenario, seed: int, *, at_once: bool = True) -> Run:
+    """Simulate one rollout; a peer watches the same requests below weight 100. Not `at_once`: every look goes through the judge."""
     began = process_time()
     due = prediction(scenario, seed)
     live = scenario.live or scenario.compared
@@ -110,7 +111,8 @@ def run(scenario: Scenario, seed: int) -> Run:
         if watched and stage.weight not in (None, 100):
             seen.append(scenario.spoil_points(points(asked, world, (stage.weight or 0) / 100)))
         if not (done and done[-1].verdict is Verdict.FAIL):
-            done.append(_stage(scenario, index, due, _then(readings, ledger, scenario, stage)))
+            rows = ledger.rows if at_once and scenario.spoil is None and not scenario.stuck else {}
+            done.append(_stage(scenario, index, due, _then(readings, ledger, scenario, stage), rows))
         if done[-1].verdict is Verdict.FAIL and not watched:
             break
     told = {name: rule(seen) for name, rule in PEERS.items()} if watched else {}
@@ -144,10 +146,14 @@ def _then(readings: Iterator[Reading], ledger: Ledger, scenario: Scenario, stage
         yield from more
 
 
-def _stage(scenario: Scenario, index: int, due: Predicted, readings: Iterator[Reading]) -> Stage:
-    """Judge every look until the stage is decided or patience ends."""
+def _stage(scenario: Scenario, index: int, due: Predicted, readings: Iterator[Reading], rows: dict[str, Array]) -> Stage:
+    """Judge every look until the stage is decided or patience ends; a quiet bake, of which `rows` tell, is judged at its end."""
     stage, baseline = scenario.release.stages[index], next(readings)
     case = open_case(scenario.release, stage, due, baseline, (0.0, 1.0))
+    baked = after_bake(case, rows) if rows and len(rows["due"]) == _bake(stage) + 1 else None
+    verdict = judge(baked) if baked is not None else None
+    if verdict is not None and verdict.verdict is Verdict.PASS:
+        return Stage(index, Verdict.PASS, verdict.reason, "", len(rows["due"]) - 1, *_added(rows, stage))
     verdict, reading, looks = judge(case), baseline, 0
     for looks, reading in enumerate(readings, 1):
         case = add(case, reading if scenario.spoil is None else scenario.spoil(reading, looks))
@@ -157,6 +163,14 @@ def _stage(scenario: Scenario, index: int, due: Predicted, readings: Iterator[Re
     gate = next((g.gate for g in verdict.gates if g.verdict is Verdict.FAIL), "")
     units = (b - a for a, b in zip(_units(baseline, stage), _units(reading, stage), strict=True))
     return Stage(index, verdict.verdict, verdict.reason, gate, looks, *units)
+
+
+def _added(rows: dict[str, Array], stage: StageSpec) -> tuple[float, float, float]:
+    """`_units` of what running totals added."""
+    added = {name: table[-1] - table[0] for name, table in rows.items()}
+    arms = added["champion"][:2] + added["candidate"][:2]
+    mine = added["pairs"][0] if stage.kind == "mirror" else added["candidate"][0]
+    return float(mine.sum()), float(arms[0].sum()), float(arms[1].sum())
 
 
 def _units(reading: Reading, stage: StageSpec) -> tuple[float, float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from judge import scenarios, tables
+from judge import rollouts, scenarios, tables
 from judge.ledger import LOOK_S, Ledger
 from judge.rollouts import Run, Scenario, prediction, run
 from judge.world import World
@@ -49,7 +49,22 @@ def test_an_identical_candidate_is_reverted_within_the_budget(scenario: Scenario
 
 def test_a_judge_that_forgot_how_often_it_looks_would_be_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "half_width", lambda standard_error, *_: 1.96 * standard_error)
-    assert too_many([run(short(scenarios.HEALTHY[0]), seed) for seed in range(ROLLOUTS)])
+    monkeypatch.setattr(bounds, "beyond", lambda gaps, standard_errors, *_: np.maximum(gaps - 1.96 * standard_errors, 0.0))
+    assert too_many([run(short(scenarios.HEALTHY[0]), seed, at_once=False) for seed in range(ROLLOUTS)])
+
+
+@named((*scenarios.HEALTHY, *scenarios.HARMS))
+def test_stages_that_are_judged_at_once_end_as_they_do_look_by_look(scenario: Scenario) -> None:
+    changed = short(scenario)
+    for seed in range(2):
+        assert run(changed, seed).stages == run(changed, seed, at_once=False).stages
+
+
+def test_most_stages_of_identical_candidates_need_no_look_by_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[float] = []
+    monkeypatch.setattr(rollouts, "add", lambda case, reading: looked_at.append(reading.taken_at) or add(case, reading))
+    looks = sum(run(short(scenarios.HEALTHY[0]), seed).looks for seed in range(4))
+    assert len(looked_at) < looks / 4
 
 
 @named(scenarios.SHARP)

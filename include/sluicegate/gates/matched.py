@@ -63,10 +63,10 @@ def fold(matched: Matched, requests: Array, values: Array) -> Matched:
     grown = Matched(
         matched.relative, matched.units + requests * part, matched.values + weighted, blocks.push(matched.in_time, look)
     )
-    return changed(grown, means=_means(grown))
+    return changed(grown, means=measured(grown))
 
 
-def _means(matched: Matched) -> tuple[Means, ...]:
+def measured(matched: Matched) -> tuple[Means, ...]:
     """All metrics at once, (metrics, ...) in every array."""
     track, metrics = matched.in_time.sums, len(matched.relative)
     total = np.add.reduce(track, axis=0)
