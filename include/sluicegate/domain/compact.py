@@ -9,7 +9,7 @@ import base64
 import json
 import math
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ WHOLE_EVERY = 50
 """Looks after which a reading is written whole: at a look every five seconds, four minutes."""
 
 Packed = Mapping[str, Any]
+_WHOLE: Set[type] = {int}
+_NUMBERS: Set[type] = {int, float}
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def trail(entry: Base, looks: Iterable[tuple[int, Packed]]) -> Iterator[Base]:
 def plain(value: Any) -> Any:
     """The value with JSON's types alone: mappings for dataclasses, lists for tuples, text for keys."""
     if isinstance(value, list | tuple):
-        return [v if isinstance(v, int | float) else plain(v) for v in value]
+        return list(value) if _types(value) <= _NUMBERS else [plain(v) for v in value]
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
     return {str(k): plain(v) for k, v in value.items()} if isinstance(value, Mapping) else value
@@ -118,8 +120,13 @@ def patch(before: Any, changed: Mapping[str, Any]) -> Any:
 
 def _counted(before: Sequence[Any], now: Sequence[Any]) -> dict[str, Any]:
     """Steps of the entries that changed; a list of one holds an entry that no step reaches. `at`: gaps between their places."""
-    places = [i for i, (old, new) in enumerate(zip(before, now, strict=True)) if not _same(old, new)]
-    steps = [_step(before[i], now[i]) for i in places]
+    pairs = enumerate(zip(before, now, strict=True))
+    if _types(before) == _types(now) == _WHOLE:  # most of a reading
+        places = [i for i, (old, new) in pairs if old != new]
+        steps = [now[i] - before[i] for i in places]
+    else:
+        places = [i for i, (old, new) in pairs if not _same(old, new)]
+        steps = [_step(before[i], now[i]) for i in places]
     if len(places) == len(now):
         return {"add": steps}
     return {"add": steps, "at": [b - a for a, b in zip((0, *places), places, strict=False)]}
@@ -147,14 +154,20 @@ def _step(old: float, new: float) -> Any:
 
 
 def _numbers(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(v) in (int, float) for v in value)
+    return isinstance(value, list) and bool(value) and _types(value) <= _NUMBERS
 
 
 def _same(a: Any, b: Any) -> bool:
     """Equal in type and to the last bit: 1 is not 1.0, and 0.0 is not -0.0. (Not a number is never the same, and written again.)"""
     if type(a) is not type(b) or a != b:
         return False
-    return repr(a) == repr(b) if isinstance(a, list) or a == 0 else True
+    if isinstance(a, list):
+        return _types(a) == _types(b) == _WHOLE or repr(a) == repr(b)
+    return a != 0 or repr(a) == repr(b)
+
+
+def _types(values: Sequence[Any]) -> set[type]:
+    return set(map(type, values))
 
 
 def _squeeze(value: Any) -> str:
