@@ -18,7 +18,6 @@ FAR = 400
 """Calls of ports that take a run through all its stages."""
 SO_FAR = st.one_of(st.integers(0, 150), st.integers(0, 8), st.just(FAR))
 """Calls after which a run is caught: anywhere, while it opens its rollout, or at its end."""
-AGAIN = "run"
 
 
 class RolloutMachine(RuleBasedStateMachine):
@@ -33,13 +32,25 @@ class RolloutMachine(RuleBasedStateMachine):
         self.actors: list[Actor] = []
         self.aborted = False
 
-    @initialize(calls=SO_FAR, aborted=st.booleans(), approval=st.sampled_from((False, False, True)))
-    def a_run_has_come_so_far(self, calls: int, aborted: bool, approval: bool) -> None:
-        """Most accidents need a rollout that is somewhere on its way. At the end a new run goes on, or a person aborts it."""
+    @initialize(
+        calls=SO_FAR,
+        aborted=st.booleans(),
+        approval=st.sampled_from((False, False, True)),
+        twice=st.sampled_from((0, 0, 0, 3, 4, 5)),
+    )
+    def a_run_has_come_so_far(self, calls: int, aborted: bool, approval: bool, twice: int) -> None:
+        """Most accidents need a rollout that is somewhere on its way. At the end a new run goes on, or a person aborts it.
+
+        `twice`: it is dispatched for the second time, and the first one was held up after so many calls.
+        """
         self.aborted = aborted
         if approval:
             self.world.ask_for_approval()
+        if twice:
+            self._start("run 2a before", run("2", "a"), twice)
         self._start("run 2a", run("2", "a"), calls)
+        if twice:
+            self.actors[0].step(3)
 
     @precondition(lambda self: len(self.alive) < MOST_ACTORS)
     @rule(version=st.sampled_from("231"), run_id=st.sampled_from("ab"), calls=st.sampled_from((0, 9, 40, 90, FAR)))
@@ -60,7 +71,7 @@ class RolloutMachine(RuleBasedStateMachine):
     @rule(
         which=WHICH,
         calls=st.integers(0, 12),
-        verb=st.sampled_from((*PEOPLES, AGAIN)),
+        verb=st.sampled_from(PEOPLES),
         index=st.integers(0, 3),
         so_far=st.sampled_from((FAR, FAR, 5, 7)),
     )
@@ -68,10 +79,7 @@ class RolloutMachine(RuleBasedStateMachine):
         """Between two calls of one actor another one does something, wholly or in part, to what it is working on."""
         actor = self._which(which)
         actor.step(calls)
-        if verb == AGAIN:
-            self._start("run 2a again", run("2", "a"), so_far)
-        else:
-            self._ask(verb, 0, index, so_far)
+        self._ask(verb, 0, index, so_far)
         actor.step(3)
 
     @precondition(lambda self: self.alive)
