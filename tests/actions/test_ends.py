@@ -163,6 +163,14 @@ class TestTwoAtOnce:
         assert (state.outcome, ends) == (Outcome.REVERTED, [Kind.CUT, Kind.REVERTED])
         assert (ports.journal.holder("toy"), weight(ports)) == (None, 0)
 
+    def test_the_lock_of_a_start_that_came_late_and_was_killed_is_given_back(self, ports: FakePorts, exposed: str) -> None:
+        revert(ports, "toy", exposed, **ANNA)
+        late = ports.journal.acquire("toy", exposed)  # dispatched twice: the other one had looked before the rollout was opened
+        revert(ports, "toy", exposed, **ANNA)
+        assert ports.journal.holder("toy") is None
+        with pytest.raises(StaleTokenError):
+            ports.journal.append("toy", exposed, Kind.OPENED, {}, author="late", token=late.token)
+
 
 class TestTheCutNeedsNothingElse:
     def test_a_journal_that_does_not_write_delays_no_cut(self, ports: FakePorts, exposed: str, monkeypatch) -> None:

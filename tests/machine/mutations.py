@@ -83,7 +83,7 @@ MUTATIONS = (
     Mutation(
         "a revert keeps the lock",
         "actions/release/end.py",
-        "        _end(ports, state, author, reason, outcome)\n    ports.journal.release(model, state.token)",
+        "        _end(ports, state, author, reason, outcome)\n    give_back_lock(ports, state)",
         "        _end(ports, state, author, reason, outcome)",
     ),
     Mutation(

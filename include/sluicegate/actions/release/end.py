@@ -41,7 +41,7 @@ def revert(
         raise RefusedError(f"rollout '{rollout_id}' of model '{model}' was promoted: re-instate the old champion instead")
     if state.open:
         _end(ports, state, author, reason, outcome)
-    ports.journal.release(model, state.token)
+    give_back_lock(ports, state)
     follow_up(ports, rollout(ports, model, rollout_id), author=author)
     return rollout(ports, model, rollout_id)
 
