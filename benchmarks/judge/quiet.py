@@ -51,8 +51,7 @@ def _fold(case: Case, rows: dict[str, Array]) -> Case:
     sums, total = _sums(rows, names), _total(rows, names)
     count, megabytes = len(sums), MEMORY / BYTES_PER_MB
     shocked = [not case.alone and shock.shocked(look, case.limits) for look in sums[:, 0]]
-    candidate = rows[names[1]][:, (0, 1, 5)]
-    seen = moments.of(candidate[1:] - candidate[0])
+    seen = [moments.of(rows[name][1:, (0, 1, 5)] - rows[name][0, (0, 1, 5)]) for name in names]
     ends = _blocks(sums[..., REQUESTS], alone=case.alone)
     case = changed(
         case,
@@ -66,7 +65,7 @@ def _fold(case: Case, rows: dict[str, Array]) -> Case:
         moments=moments.of(total),
         routed=np.add.reduce(_gateway(case, sums))[:, 0],
         failures=_failures(case, sums, seen, shocked),
-        latency=_latency(case, sums, seen, shocked, ends),
+        latency=_latency(case, sums, seen[1], shocked, ends),
         means=_means(case, rows, ends),
         memory=Memory(megabytes, megabytes, count, 0),
     )
@@ -107,11 +106,11 @@ def _calm(case: Case, sums: Array, shocked: list[bool]) -> int:
     return calm
 
 
-def _failures(case: Case, sums: Array, seen: tuple[Moments, ...], shocked: list[bool]) -> Failures:
+def _failures(case: Case, sums: Array, seen: list[tuple[Moments, ...]], shocked: list[bool]) -> Failures:
     found, gate = case.failures, case.release.gates.error_rate
     limit = min(1.0, (case.reference_errors or 0.0) + (gate.margin if gate else 0.0))
-    for look, gateway, spread, hit in zip(sums, _gateway(case, sums), seen, shocked, strict=True):
-        over = spread.proven_overdispersion(1)
+    for look, gateway, champion, candidate, hit in zip(sums, _gateway(case, sums), *seen, shocked, strict=True):
+        over = max(champion.overdispersion(1), candidate.overdispersion(1))
         found = failures.fold(found, look, gateway, over, limit=limit, alone=case.alone, shocked=hit)
     clear(found.log_peak < -log(case.gates["error_rate"]))
     return found
@@ -134,7 +133,7 @@ def _latency(case: Case, sums: Array, seen: tuple[Moments, ...], shocked: list[b
     if "p95_ms" not in case.gates:
         return found
     for start, end in pairwise([0, *ends]):
-        block, over = np.add.reduce(sums[start:end]), seen[end - 1].proven_overdispersion(2)
+        block, over = np.add.reduce(sums[start:end]), seen[end - 1].overdispersion(2)
         found = latency.fold(found, block, over, alone=case.alone, shocked=any(shocked[start:end]))
     clear(float(found.process.log_peak) < -log(case.gates["p95_ms"]))
     return found

@@ -216,7 +216,7 @@ def _fold_arms(case: Case, arms: Array | None, gateway: Array | None) -> Case:
         case.failures,
         servers,
         gateway,
-        found[1].proven_overdispersion(ERRORS),
+        max(arm.overdispersion(ERRORS) for arm in found),
         limit=_error_limit(case),
         alone=case.alone,
         shocked=hit,
@@ -246,7 +246,7 @@ def _fold_block(case: Case, block: Array, shocked: bool) -> Case:
     champion, candidate = look[:, REQUESTS].tolist()
     if candidate < LEAST_BLOCK[1] or (champion < LEAST_BLOCK[0] and not case.alone):
         return changed(case, block=block, block_shocked=shocked)
-    spread = case.moments[1].proven_overdispersion(SLOW)
+    spread = case.moments[1].overdispersion(SLOW)
     rows = _matched_rows(case.gates)
     case = changed(
         case,

@@ -47,7 +47,7 @@ def fold(
 ) -> Failures:
     """One more look: what the servers added, (2, rows), and what the gateway added; None where that is not known.
 
-    `spread` is the overdispersion of the candidate's errors over users, `limit` the rate that the bet at weight 100 is made
+    `spread` is the overdispersion of errors over users, the greater of both arms, `limit` the rate that the bet at weight 100 is made
     against, where no champion answers (`alone`).
     """
     own = failures.servers if servers is None else failures.servers + servers[:, : ERRORS + 1]

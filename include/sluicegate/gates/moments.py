@@ -40,15 +40,6 @@ class Moments:
             return 1.0
         return max(1.0, self._residual(row) / (count * (1 - count / requests)))
 
-    def proven_overdispersion(self, row: int) -> float:
-        """The same where it exceeds 1 by more than the standard error of a variance of so few events, else 1.
-
-        For bets on harm: an estimate that chance pushes above 1 half of the time would cost each of them a twentieth of its evidence.
-        """
-        found = self.overdispersion(row)
-        chance = sqrt((2 + self.buckets / max(self.total[row], 1.0)) / self.buckets)
-        return found if found > 1 + chance else 1.0
-
     def _residual(self, row: int) -> float:
         """Variance of the row's total over buckets, given how much each bucket asked."""
         mean = self.mean(row)
