@@ -26,7 +26,7 @@ UNITS = dict(zip((s.name for s in SHARP), tables.UNITS, strict=True))
 ROOT = Path(__file__).parents[1]
 PAGE = """### False reverts
 
-{rollouts} rollouts a row, five stages of at least {looks} looks, nine gates and five segments, one `alpha` of 5 %.
+Five stages of at least {looks} looks, nine gates and five segments, one `alpha` of 5 %.
 
 {healthy}
 
@@ -71,7 +71,7 @@ misses little says nothing where it reverts identical candidates as often: at 30
 """
 
 
-def page(found: dict[str, list], rollouts: int) -> str:
+def page(found: dict[str, list]) -> str:
     """All figures as Markdown."""
     innocent, harmful, sharp, broken, right = (
         {s.name: found[s.name] for s in group} for group in ((*HEALTHY, BUSY), HARMS, SHARP, FAULTS, RIGHTLY)
@@ -79,7 +79,6 @@ def page(found: dict[str, list], rollouts: int) -> str:
     spent = sum(run.seconds for runs in found.values() for run in runs)
     looks = sum(run.looks for runs in found.values() for run in runs)
     return PAGE.format(
-        rollouts=rollouts,
         looks=LOOKS,
         healthy=tables.healthy({s.name: found[s.name] for s in HEALTHY}),
         harms=tables.harms(harmful),
@@ -137,7 +136,7 @@ def main() -> int:
     sizes |= {s.name: wanted.sharp for s in SHARP}
     sizes |= {s.name: wanted.faults for s in FAULTS} | {BUSY.name: max(1, wanted.harms // 5)}
     found = Store(wanted.keep).runs(sizes, wanted.processes)
-    text = page(found, wanted.rollouts)
+    text = page(found)
     print(text)
     if wanted.write is not None:
         write(wanted.write, text, found)
