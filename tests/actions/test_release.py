@@ -268,6 +268,18 @@ class TestRaces:
             enter_stage(ports, "toy", rollout_id, 1, author="test")
         assert weight(ports) == 0
 
+    def test_a_stage_that_is_entered_late_after_a_watchers_cut_gives_no_weight(self, ports: FakePorts) -> None:
+        rollout_id = begin(ports)
+        pass_stage(ports, rollout_id, 0)
+        watch = enter(ports, rollout_id, 1)
+        late = stage_route(ports, rollout(ports, "toy", rollout_id), 1)
+        ports.meter.candidate.errors = 1.0
+        ports.clock.sleep(watch.look_every)
+        assert watch.look().decision == "fail"
+        with pytest.raises(StaleTokenError):
+            ports.router.apply(late)
+        assert weight(ports) == 0
+
     def test_promote_and_revert_at_once_have_one_winner(self, ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> None:
         rollout_id = begin(ports)
         for index in range(4):

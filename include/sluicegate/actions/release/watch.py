@@ -1,11 +1,12 @@
 """Watch a stage: read, judge, journal, renew the lease. On harm the traffic is cut before anything else happens."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from sluicegate.actions.journal.code import judge_code
 from sluicegate.actions.release import withdraw
+from sluicegate.actions.release.cut import last_token
 from sluicegate.actions.release.evidence import Seen, blind, stage_entry, stage_seen
 from sluicegate.actions.release.people import may_leave_undecided, overdue
 from sluicegate.actions.release.read import STATE_KINDS, newer_candidate, rollout_upto
@@ -128,13 +129,14 @@ class Watch:
     def _look_from_afar(self, reading: Reading, why_blind: str) -> Look:
         """While the traffic is withdrawn readings decide nothing: only the deadline does, or that evidence is back."""
         if not self._away:
-            self._cut()
+            self._ports.router.apply(self._route.cut())
             self._away = True
         decision: Decision = "withdrawn"
         verdict = StageVerdict(Verdict.INCONCLUSIVE, "withdrawn", withdraw.told(self._state, why_blind))
         if self._state.paused_at is None and overdue(self._state, reading.taken_at):
             decision = "undecided" if self._state.release.undecided == "revert" else "withdrawn"
         if decision == "undecided":
+            self._cut()
             self._end(verdict, decision)
         elif not why_blind and withdraw.may_give_back(self._state, reading.taken_at):
             self._away = False
@@ -172,8 +174,9 @@ class Watch:
         return {"index": self._index, **verdict.to_dict(), "gate": gate, "reason": reason}
 
     def _cut(self) -> None:
+        """Under the rollout's last token: whoever enters one of its stages late gives no weight any more."""
         with suppress(StaleTokenError):  # whoever fenced this watcher off has cut, or has a traffic of its own
-            self._ports.router.apply(self._route.cut())
+            self._ports.router.apply(replace(self._route.cut(), token=last_token(self._state)))
 
     def _append(self, kind: Kind, data: dict[str, object], unless: tuple[Kind, ...] = ()) -> Event:
         state, author = self._state, self._author

@@ -263,7 +263,10 @@ class Witness:
             return
         hold(self.holder == route.salt, f"3: {route} while the lock is with {self.holder}")
         plan = self.plans[route.salt]
-        hold(bool(plan.entered) and route.weight == plan.entered[-1], f"2: {route} after stages {plan.entered}")
+        late = (
+            plan.entered if self._slack else plan.entered[-1:]
+        )  # on a clock set back an old lease lives, until the guard ends it
+        hold(route.weight in late, f"2: {route} after stages {plan.entered}")
         hold(set(plan.verdicts) <= {"PASS"} and not plan.over, f"2: {route} after {plan.verdicts} {plan.over}")
         hold(not plan.withdrawn, f"1: {route} though nothing can be seen")
         if route.weight:
