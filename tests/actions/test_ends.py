@@ -223,6 +223,23 @@ class TestPromotion:
         promote(ports, "toy", mine, author="test")
         assert ports.registry.aliases == {"champion": "2"}
 
+    def test_what_follows_it_stops_no_server_that_a_reinstatement_has_not_yet_taken_the_route_from(
+        self, ports: FakePorts, monkeypatch
+    ) -> None:
+        mine = begin(ports)
+        pass_stages(ports, mine, 4)
+        release = ports.journal.release
+
+        def overtaken(model: str, token: int) -> None:
+            release(model, token)
+            data = {"candidate": "2", "champion": "1", "reason": "doubt"}
+            ports.journal.append(model, mine, Kind.REINSTATED, data, author="anna")
+
+        monkeypatch.setattr(ports.journal, "release", overtaken)
+        promote(ports, "toy", mine, author="test")
+        assert ports.router.read("toy").champion.version == "2"
+        assert "2" in [s.target.version for s in ports.runtime.status("toy")]
+
     def test_asked_again_later_it_leaves_the_route_of_a_newer_rollout_alone(self, ports: FakePorts, promoted: str) -> None:
         newer = begin(ports, "3")
         enter(ports, newer, 0)

@@ -23,9 +23,10 @@ def promote(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollou
         data = {"candidate": state.candidate, "champion": state.champion, "reason": _why_promoted(state)}
         ports.journal.append(model, rollout_id, Kind.PROMOTED, data, author=author, token=state.token, unless=ENDS)
     _serve(ports, state)
-    if not rollout(ports, model, rollout_id).reinstated:
-        give_back_lock(ports, state)
-    follow_up(ports, rollout(ports, model, rollout_id), author=author)
+    promoted = rollout(ports, model, rollout_id)
+    if not promoted.reinstated:  # as read here: taken back a moment later, the candidate's server still has the route
+        give_back_lock(ports, promoted)
+        follow_up(ports, promoted, author=author)
     return rollout(ports, model, rollout_id)
 
 
