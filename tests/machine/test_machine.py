@@ -5,7 +5,7 @@ from collections import Counter
 from sluicegate.testing.machine.__main__ import run
 from sluicegate.testing.machine.reached import SITUATIONS
 
-SEQUENCES = 300
+SEQUENCES = 150
 SELDOM = 14
 """Situations that so few sequences may miss; `make machine` must reach them all."""
 
