@@ -223,6 +223,16 @@ class TestPromotion:
         promote(ports, "toy", mine, author="test")
         assert ports.registry.aliases == {"champion": "2"}
 
+    def test_a_rollout_that_is_cut_in_this_instant_is_not_promoted(self, ports: FakePorts, monkeypatch) -> None:
+        mine = begin(ports)
+        pass_stages(ports, mine, 4)
+        stale = rollout(ports, "toy", mine)
+        ports.journal.append("toy", mine, Kind.CUT, {"reason": "doubt"}, author="anna", token=stale.token)
+        monkeypatch.setattr("sluicegate.actions.release.end.rollout", lambda *_: stale)
+        with pytest.raises(RefusedError, match="CUT already"):
+            promote(ports, "toy", mine, author="slower")
+        assert ports.journal.events("toy", mine, kinds=(Kind.PROMOTED,)) == []
+
     def test_what_follows_it_stops_no_server_that_a_reinstatement_has_not_yet_taken_the_route_from(
         self, ports: FakePorts, monkeypatch
     ) -> None:
