@@ -1,7 +1,7 @@
 """The end of every sequence: after the repair new runs must be able to end whatever is open, and nothing may be left behind."""
 
 from sluicegate.testing.machine.witness import Plan
-from sluicegate.testing.machine.work import MODEL, Work, go_on, one
+from sluicegate.testing.machine.work import MODEL, Work, go_on, one, sweep
 from sluicegate.testing.machine.world import RATE, World
 
 ENOUGH = 4000
@@ -13,8 +13,8 @@ def settle(world: World, *, aborted: bool) -> None:
     world.repair()
     world.traffic(RATE)
     holder = world.witness.holder
-    if holder is not None and holder not in world.witness.plans:  # killed between taking the lock and writing the plan
-        _to_the_end(world, world.witness.acquired_by[holder].work)
+    if holder is not None and holder not in world.witness.plans:  # killed before its plan was written, or while it retired
+        _to_the_end(world, sweep)
     for name, plan in list(world.witness.plans.items()):  # also what a run that was killed after its rollout's end left undone
         _to_the_end(world, _last(name, plan, aborted=aborted))
     _nothing_is_left(world)

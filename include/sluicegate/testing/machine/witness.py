@@ -91,7 +91,6 @@ class Witness:
         self.champion: str | None = None
         self.plans: dict[str, Plan] = {}
         self.holder: str | None = None
-        self.acquired_by: dict[str, Actor] = {}
         self.token = 0
         self._newest = self._routed = 0
         self._slack = 0.0
@@ -117,7 +116,6 @@ class Witness:
         match port, verb:
             case "journal", "acquire":
                 self._locked(args[1], result.token)
-                self.acquired_by[args[1]] = actor
             case "journal", "release":
                 self._released(args[1])
             case "journal", "events":

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from sluicegate.actions import release
+from sluicegate.actions.release.abandoned import finish
 from sluicegate.domain.rollout import Outcome
 from sluicegate.errors import PausedError, RefusedError, SluicegateError, UnavailableError
 
@@ -45,6 +46,13 @@ def _back(ports: Any, rollout_id: str) -> None:
         release.promote(ports, MODEL, rollout_id, author="run")
     else:
         release.revert(ports, MODEL, rollout_id, author="run", reason="task_failed")
+
+
+def sweep(ports: Any) -> None:
+    """What the sweep does about a lock behind which nobody stands."""
+    lock = ports.journal.holder(MODEL)
+    if lock is not None:
+        finish(ports, lock, author="sweep")
 
 
 def one(verb: str, rollout_id: str, index: int) -> Work:
