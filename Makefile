@@ -25,7 +25,7 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt include/pyproject.toml
 demo: install ## real flights through the whole loop: one promotion, two reverts (3 to 6 minutes)
 	@$(BIN)/python -m sluicegate_demo
 
-unit: install ## the tests that start neither the stack nor a gateway, in about a minute
+unit: install ## the tests that start neither the stack nor a gateway, some minutes on two cores
 	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway"
 
 test: install ## all tests
