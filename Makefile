@@ -25,8 +25,8 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt include/pyproject.toml
 demo: install ## real flights through the whole loop: one promotion, two reverts (3 to 6 minutes)
 	@$(BIN)/python -m sluicegate_demo
 
-unit: install ## the tests that start neither the stack nor a gateway, in about a minute
-	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway"
+unit: install ## the tests that start neither the stack, a gateway nor a cluster, in about a minute
+	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway and not cluster"
 
 test: install ## all tests
 	@$(BIN)/python -m pytest

@@ -1,0 +1,96 @@
+"""A real Kubernetes for tests: the one that the developers' machines and CI share, or one that a person names for the purpose."""
+
+import fcntl
+import os
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sluicegate.errors import UnavailableError
+from sluicegate.settings import PROJECT
+
+SHARED = PROJECT.parent / "shared" / "cluster"
+"""Scripts that bring up a cluster for tests, beside the checkout; absent on a user's machine."""
+VARIABLE = "SLUICEGATE_TEST_KUBECONFIG"
+"""A kubeconfig whose cluster tests may use. KUBECONFIG alone is never enough: it may point at production."""
+ABSENT = (
+    f"no cluster for tests: these tests make and delete namespaces, so name a cluster that bears it, {VARIABLE}=/path/to/kubeconfig "
+    "(images by SLUICEGATE_IMAGE_WORK ..., a store by AWS_ENDPOINT_URL ...)"
+)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster: how to reach it, and kubectl."""
+
+    environment: Mapping[str, str]
+    """Whole environment for processes that use it: KUBECONFIG, PATH with kubectl and prometheus, AWS_* of the object store."""
+    shared: bool = False
+    """Whether it is the one of `SHARED`, whose images are built and loaded on this machine."""
+
+    def kubectl(self, *arguments: str, given: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run kubectl; `given` is its standard input. UnavailableError with its words when it fails, unless told not to check."""
+        done = subprocess.run(
+            ["kubectl", *arguments],
+            env=dict(self.environment),
+            input=given,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if check and done.returncode:
+            raise UnavailableError(f"kubectl {' '.join(arguments)} failed ({done.returncode}): {done.stderr.strip()[-800:]}")
+        return done
+
+    @contextmanager
+    def namespace(self) -> Iterator[str]:
+        """A fresh namespace, with everything in it gone afterwards."""
+        name = f"sg-test-{uuid.uuid4().hex[:8]}"
+        self.kubectl("create", "namespace", name)
+        try:
+            yield name
+        finally:
+            self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+def expected(environ: Mapping[str, str] = os.environ, shared: Path = SHARED) -> bool:
+    """Whether there ought to be a cluster here: CI fails when there is none then, and when a test of it is skipped."""
+    return bool(environ.get(VARIABLE)) or (shared / "up").exists()
+
+
+def bring_up(environ: Mapping[str, str] = os.environ, shared: Path = SHARED) -> Cluster:
+    """The cluster, started if it is the shared one and does not run; UnavailableError says why there is none."""
+    if named := environ.get(VARIABLE):
+        cluster = Cluster({**environ, "KUBECONFIG": named})
+    elif (shared / "up").exists():
+        cluster = Cluster({**environ, **run_script(shared / "up", environ)}, shared=True)
+    else:
+        raise UnavailableError(ABSENT)
+    cluster.kubectl("get", "--raw", "/readyz")
+    return cluster
+
+
+def bring_up_gateway(cluster: Cluster, shared: Path = SHARED) -> str:
+    """Name of an accepted GatewayClass."""
+    accepted = ("get", "gatewayclass", "envoy", "-o", "jsonpath={.status.conditions[?(@.type=='Accepted')].status}")
+    if cluster.kubectl(*accepted, check=False).stdout != "True" and cluster.shared:
+        run_script(shared / "up-gateway", cluster.environment)
+    if cluster.kubectl(*accepted, check=False).stdout != "True":
+        raise UnavailableError("the cluster has no accepted GatewayClass 'envoy': install Envoy Gateway")
+    return "envoy"
+
+
+def run_script(script: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """Run one of the shared scripts, one at a time on this machine, and return the variables that it exports."""
+    with (Path(tempfile.gettempdir()) / "sluicegate-test-cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        command = ["bash", "-c", 'eval "$("$0")" && env -0', str(script)]
+        done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UnavailableError(f"{script} failed ({done.returncode}): {done.stderr.strip()[-800:]}")
+    return dict(pair.split("=", 1) for pair in done.stdout.split("\0") if "=" in pair)
