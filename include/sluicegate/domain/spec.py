@@ -14,6 +14,7 @@ from sluicegate.domain.comparison import METRICS, Comparison
 from sluicegate.domain.gate_spec import Gate as Gate
 from sluicegate.domain.gate_spec import Gates as Gates
 from sluicegate.domain.parts import Duration, Part
+from sluicegate.domain.resources import Resources
 from sluicegate.errors import SpecError
 
 ABANDONED_S = 1800.0
@@ -88,6 +89,8 @@ class Training(Part):
     holdout: Holdout
     window: Duration | None = None
     """Train on this much time before the embargo; None takes everything."""
+    resources: Resources | None = None
+    """What the pod that trains gets; None is the model's `resources`."""
 
 
 class StageSpec(Part):
@@ -204,6 +207,8 @@ class ModelSpec(Part):
     training: Training
     comparison: Comparison = Comparison()
     release: Release
+    resources: Resources = Resources()
+    """What the pods of this model's orders get."""
     schedule: Schedule = Schedule()
 
     @field_validator("model")
