@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sluicegate.adapters.envoy_router.store import route_of
 from sluicegate.domain.route import PARTS, Route, Target
+from sluicegate.domain.route_text import route_of, shown
 
 Document = dict[str, Any]
 
@@ -99,19 +99,6 @@ def route_configuration(routes: Iterable[Route]) -> Document:
                 "routes": [entry for route in ordered for entry in _entries(route)] + [_nowhere()],
             }
         ],
-    }
-
-
-def shown(route: Route) -> Document:
-    """What of a route the data plane carries. Token and lease are not traffic: a renewal does not touch Envoy."""
-    candidate = route.candidate
-    return {
-        "model": route.model,
-        "champion": vars(route.champion),
-        "candidate": None if candidate is None else vars(candidate),
-        "weight": route.weight,
-        "mirror": route.mirror,
-        "salt": route.salt,
     }
 
 

@@ -20,8 +20,9 @@ from sluicegate.adapters.envoy_router.documents import (
     route_document,
     routes_in,
 )
-from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
+from sluicegate.adapters.envoy_router.store import RouteStore, replace_file
 from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_over
+from sluicegate.domain.route_text import Stored
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.settings import Settings
 
