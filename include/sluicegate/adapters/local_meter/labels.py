@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sluicegate.adapters.local_meter.pairs import APART_S
 from sluicegate.adapters.local_meter.tail import Matured
 from sluicegate.domain.evidence import LabelCounters
+from sluicegate.domain.pairing import APART_S
 from sluicegate.domain.route import BUCKETS, bucket
 from sluicegate.ports.meter import LabelWindow
 
