@@ -28,7 +28,7 @@ def parsed(training: dict[str, Any] | None = None, every: dict[str, Any] | None 
 
 def test_a_spec_that_says_nothing_gets_modest_pods_without_a_gpu() -> None:
     spec = parsed()
-    assert spec.resources == Resources(cpu="0.5", memory="2Gi", disk="10Gi", gpu=0, deadline=43200.0)
+    assert spec.resources == Resources(cpu="0.5", memory="2Gi", disk="4Gi", gpu=0, deadline=43200.0)
     assert spec.training.resources is None
 
 

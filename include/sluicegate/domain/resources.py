@@ -62,7 +62,7 @@ class Resources(Part):
     """Cores that are kept for it; it may use more while nobody else wants them."""
     memory: Size = "2Gi"
     """It is killed above."""
-    disk: Size = "10Gi"
+    disk: Size = "4Gi"
     """Scratch space: snapshots, packages, temporary files. It is evicted above."""
     gpu: Annotated[int, Field(ge=0, le=16)] = 0
     gpu_name: str = GPU
