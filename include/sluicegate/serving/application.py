@@ -45,6 +45,14 @@ class ServerApplication:
             return self._refused(405, f"the method {method.decode()} makes no sense at {path}: send GET", _GET)
         return page()
 
+    def health(self, path: str) -> tuple[int, bytes] | None:
+        """Status and JSON of one of the two health pages, for whoever asks from another thread; None for any other path."""
+        page = {"/health/live": self._live, "/health/ready": self._health}.get(path)
+        if page is None:
+            return None
+        status, _, content = page()
+        return status, content
+
     def refuse(self, status: int, message: str) -> Response:
         """The answer to something that is no request."""
         return self._refused(status, message)
