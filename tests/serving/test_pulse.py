@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate.serving.http import JSON
 from sluicegate.serving.pulse import Pulse
 from sluicegate.testing.gateway import free_port, get, wait_until
 from sluicegate.testing.model_server import running_model_server
@@ -29,7 +30,7 @@ def status(port: int, path: str, timeout: float = 5.0) -> tuple[int, dict[str, o
 
 @pytest.fixture
 def pulse() -> Iterator[Pulse]:
-    made = Pulse("127.0.0.1", 0, {"/health/live": (200, b"{}")}.get, hung_after=0.3)
+    made = Pulse("127.0.0.1", 0, {"/health/live": (200, JSON, b"{}")}.get, hung_after=0.3)
     yield made
     made.close()
 

@@ -75,7 +75,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--log-dir", type=Path, required=True, help="folder of the prediction log")
-    parser.add_argument("--pulse-port", type=int, help="port of its own for health probes, answered also when the server is busy")
+    parser.add_argument(
+        "--pulse-port", type=int, help="port of its own for health probes and watchers, answered also when the server is busy"
+    )
     parser.add_argument(
         "--linger", type=float, default=0.0, help="seconds after SIGTERM in which new connections are still taken"
     )
@@ -96,7 +98,7 @@ async def _serve(service: Service, args: argparse.Namespace, log: ServiceLog, be
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     server = await listen(application.connections, args.host, args.port)
-    pulse = None if args.pulse_port is None else Pulse(args.host, args.pulse_port, application.health)
+    pulse = None if args.pulse_port is None else Pulse(args.host, args.pulse_port, application.beside)
     _get_ready(application, service, log, begun)
     gc.collect()
     gc.freeze()  # what was loaded stays: without this, full collections walk it and hold up answers

@@ -1,4 +1,4 @@
-"""Health for probes, answered beside the loop that answers requests.
+"""Health for probes and counters for watchers, answered beside the loop that answers requests.
 
 A server that is busy answers its requests late, and would answer probes as late: its orchestrator would kill it for being needed. So
 probes have a thread and a port of their own. It tells a busy loop, which still turns, from one that hangs for good.
@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from sluicegate.serving.http import JSON, Response
+
 HUNG_S = 20.0
 """A loop that has not turned for so long hangs: no request may take longer than the gateway's 10 s."""
-Page = Callable[[str], tuple[int, bytes] | None]
-"""Path → status and JSON, or None when there is nothing there; called from several threads."""
+Page = Callable[[str], Response | None]
+"""Path → answer, or None when there is nothing there; called from several threads."""
 
 
 class Pulse:
-    """Answers /health/live and /health/ready on a port of its own until it is closed; OSError when the port is taken."""
+    """Answers the pages on a port of its own until it is closed; OSError when the port is taken."""
 
     def __init__(self, host: str, port: int, page: Page, *, hung_after: float = HUNG_S) -> None:
         self._page, self._hung_after = page, hung_after
@@ -38,24 +40,24 @@ class Pulse:
         self._server.shutdown()
         self._server.server_close()
 
-    def _respond(self, path: str) -> tuple[int, bytes]:
+    def _respond(self, path: str) -> Response:
         answer = self._page(path)
         if answer is None:
-            return 404, json.dumps({"error": "there is nothing here: ask for /health/live or /health/ready"}).encode()
+            return 404, JSON, json.dumps({"error": f"there is nothing at {path[:200]}: ask for /health/ready"}).encode()
         silent = time.monotonic() - self._beat
-        if silent > self._hung_after:
-            return 503, json.dumps({"status": "hung", "message": f"no request was looked at for {silent:.0f} s"}).encode()
+        if silent > self._hung_after and path.startswith("/health/"):
+            return 503, JSON, json.dumps({"status": "hung", "message": f"no request was looked at for {silent:.0f} s"}).encode()
         return answer
 
 
 class _Handler(BaseHTTPRequestHandler):
-    respond: Callable[[str], tuple[int, bytes]]
+    respond: Callable[[str], Response]
     timeout = 5.0
 
     def do_GET(self) -> None:
-        status, content = self.respond(self.path)
+        status, lines, content = self.respond(self.path)
         self.send_response(status)
-        self.send_header("content-type", "application/json")
+        self.send_header(*lines.decode().strip().split(": ", 1))
         self.send_header("content-length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
