@@ -1,0 +1,70 @@
+"""Routers of a cluster: one object a model, written whole, that holds the route, its fencing token and its lease.
+
+    router.py        the Router port: fence, write at the version that was read, see the gateway follow
+    objects.py       the objects on the API server
+    dialect.py       what a kind of gateway must be able to say
+    gateway_api.py   HTTPRoute, and the policy that tells the edge the salt
+    edge.lua         the edge: a request's place on the ring, as a header
+    probe.py         what the proxies themselves say they follow
+
+Nothing of ours stands beside such a gateway, so leases are enforced by the keeper (`python -m sluicegate keeper`): no weight is given
+while none is ready.
+"""
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+from sluicegate import kube
+from sluicegate.adapters.cluster_router.dialect import Dialect
+from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
+from sluicegate.adapters.cluster_router.objects import KubeObjects
+from sluicegate.adapters.cluster_router.probe import Address, Probe
+from sluicegate.adapters.cluster_router.router import ClusterRouter
+from sluicegate.errors import UnavailableError
+from sluicegate.settings import Settings
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+KEEPER = "sluicegate-keeper"
+"""Deployment that enforces leases."""
+
+__all__ = ["KEEPER", "ClusterRouter", "gateway_api_router"]
+
+
+def gateway_api_router(settings: Settings) -> ClusterRouter:
+    """Router over HTTPRoutes of the Gateway that the settings name."""
+    name, namespace = settings.cluster_gateway.split(".")
+    api = cache(partial(kube.client, settings))
+    return _router(
+        settings, api, GatewayApi(name, namespace, settings.namespace), partial(_gateway_addresses, api, name, namespace)
+    )
+
+
+def _router(
+    settings: Settings, api: "Callable[[], ApiClient]", dialect: Dialect, addresses: Callable[[], list[Address]]
+) -> ClusterRouter:
+    objects = KubeObjects(api, dialect.kind, settings.namespace)
+    edges = KubeObjects(api, dialect.edge_kind or dialect.kind, settings.namespace)
+    return ClusterRouter(dialect, objects, edges, Probe(addresses).route, kept=partial(_refuse_unkept, api, settings.namespace))
+
+
+def _gateway_addresses(api: "Callable[[], ApiClient]", name: str, namespace: str) -> list[Address]:
+    """Address and port of the Gateway's first plain listener, as its controller reports them."""
+    gateway = kube.read(api(), "gateway.networking.k8s.io/v1", "Gateway", namespace, name) or {}
+    addresses = gateway.get("status", {}).get("addresses", [])
+    ports = [listener["port"] for listener in gateway.get("spec", {}).get("listeners", []) if listener["protocol"] == "HTTP"]
+    if not addresses or not ports:
+        raise UnavailableError(
+            f"Gateway '{name}' in namespace '{namespace}' has no address or no HTTP listener: create it, and look at its status"
+        )
+    return [(addresses[0]["value"], ports[0])]
+
+
+def _refuse_unkept(api: "Callable[[], ApiClient]", namespace: str) -> None:
+    keeper = kube.read(api(), "apps/v1", "Deployment", namespace, KEEPER) or {}
+    if not keeper.get("status", {}).get("readyReplicas"):
+        raise UnavailableError(
+            f"no weight is given while nobody would take it back: Deployment '{KEEPER}' in '{namespace}' is not ready"
+        )

@@ -1,0 +1,61 @@
+"""What the data plane itself says it does: every proxy answers /models/<model>/route with the route that it follows."""
+
+import http.client
+from collections.abc import Callable
+
+from sluicegate.adapters.cluster_router.dialect import SHOWN, seen
+from sluicegate.domain.route import Route
+from sluicegate.errors import UnavailableError
+
+ANSWER_WITHIN_S = 1.0
+USER = "sluicegate"
+"""Of this user the edge computes a bucket, so that a route is shown as it is only where the edge knows its salt."""
+
+Address = tuple[str, int]
+
+
+class Probe:
+    """Asks every proxy of a gateway.
+
+    Parameters
+    ----------
+    addresses
+        Where the proxies listen; asked again after a proxy did not answer.
+    """
+
+    def __init__(self, addresses: Callable[[], list[Address]]) -> None:
+        self._find = addresses
+        self._known: list[Address] = []
+
+    def route(self, model: str) -> Route | None:
+        """The route that the proxies follow; while they differ, the one that exposes most. None when none has one."""
+        self._known = self._known or self._find()
+        try:
+            routes = [found for address in self._known if (found := _asked(address, model)) is not None]
+        except UnavailableError:
+            self._known = []
+            raise
+        return max(routes, key=lambda route: (route.weight, route.mirror), default=None)
+
+
+def _asked(address: Address, model: str) -> Route | None:
+    host, port = address
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_WITHIN_S)
+    try:
+        connection.request("GET", f"/models/{model}/route", headers={"x-user-id": USER})
+        answer = connection.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException) as problem:
+        raise UnavailableError(
+            f"the gateway does not answer at {host}:{port} ({problem!r}): see that its proxies run"
+        ) from problem
+    finally:
+        connection.close()
+    value = answer.headers.get(SHOWN)
+    if value is not None:
+        return seen(value)
+    if answer.status != 404:
+        raise UnavailableError(
+            f"the gateway at {host}:{port} answers {answer.status} where it should show its route: read its log"
+        )
+    return None
