@@ -11,6 +11,7 @@ from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
     from sluicegate.adapters.journal_file import JournalFile
+    from sluicegate.adapters.object_store import ObjectStore
     from sluicegate.ports import (
         Archive,
         Clock,
@@ -40,23 +41,34 @@ class Wiring:
 
         return SystemClock()
 
+    @property
+    def shared(self) -> bool:
+        """Is what the units of work exchange kept in an object store? Pods share no disk, so in the cluster it must be."""
+        return bool(self.settings.store_url) or self.settings.profile == "kubernetes"
+
+    @cached_property
+    def store(self) -> "ObjectStore":
+        from sluicegate.adapters.object_store import ObjectStore
+
+        return ObjectStore(self.settings)
+
     @cached_property
     def landing(self) -> "Landing":
         from sluicegate.adapters.folder_landing import FolderLanding
 
-        return FolderLanding(self.settings)
+        return self.store.landing if self.shared else FolderLanding(self.settings)
 
     @cached_property
     def dataset(self) -> "Dataset":
         from sluicegate.adapters.folder_dataset import FolderDataset
 
-        return FolderDataset(self.settings)
+        return self.store.dataset if self.shared else FolderDataset(self.settings)
 
     @cached_property
     def results(self) -> "Results":
         from sluicegate.adapters.folder_results import FolderResults
 
-        return FolderResults(self.settings)
+        return self.store.results if self.shared else FolderResults(self.settings)
 
     @cached_property
     def estimators(self) -> "Estimators":

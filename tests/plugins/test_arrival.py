@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate_airflow.arrival import LandingTrigger, look
+from sluicegate.adapters.folder_landing import FolderLanding
+from sluicegate.settings import Settings
+from sluicegate_airflow.arrival import LandingTrigger
 
 EVERY = 0.01
 
@@ -84,11 +86,12 @@ def test_a_file_that_is_still_being_written_is_not_told(landing: Path) -> None:
     assert asyncio.run(watch()) == []
 
 
-def test_hidden_files_folders_and_an_absent_folder_are_nothing(landing: Path) -> None:
+def test_hidden_files_folders_and_an_absent_folder_are_nothing(landing: Path, tmp_path: Path) -> None:
     (landing / ".half.csv").write_text("1")
     (landing / "folder").mkdir()
-    assert look(landing) == {}
-    assert look(landing / "absent") == {}
+    area = FolderLanding(Settings(home=tmp_path))
+    assert area.look("toy") == {}
+    assert area.look("absent") == {}
 
 
 def test_the_trigger_survives_being_written_down(landing: Path) -> None:

@@ -1,0 +1,32 @@
+"""The ports of one store, all on the same objects and the same local copies."""
+
+from functools import cached_property
+
+from sluicegate.adapters.object_store.cache import Cache
+from sluicegate.adapters.object_store.dataset import ObjectDataset
+from sluicegate.adapters.object_store.drivers import open_store
+from sluicegate.adapters.object_store.landing import ObjectLanding
+from sluicegate.adapters.object_store.results import ObjectResults
+from sluicegate.adapters.object_store.shelf import Shelf
+from sluicegate.settings import Settings
+
+
+class ObjectStore:
+    """What lies below SLUICEGATE_STORE_URL."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._objects = open_store(settings.store_url)
+        self._cache = Cache(settings.home, settings.store_url)
+        self._shelf = Shelf(self._objects, self._cache)
+
+    @cached_property
+    def landing(self) -> ObjectLanding:
+        return ObjectLanding(self._objects, self._shelf, self._cache)
+
+    @cached_property
+    def dataset(self) -> ObjectDataset:
+        return ObjectDataset(self._shelf)
+
+    @cached_property
+    def results(self) -> ObjectResults:
+        return ObjectResults(self._shelf)
