@@ -1,5 +1,6 @@
 """Settings → ready objects. The only file that names adapters; each is imported and connected on first use."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
     from sluicegate.adapters.journal_file import JournalFile
-    from sluicegate.adapters.object_store import ObjectStore
+    from sluicegate.adapters.object_store import ObjectStore, Outbox
     from sluicegate.ports import (
         Archive,
         Clock,
@@ -48,7 +49,7 @@ class Wiring:
 
     @cached_property
     def store(self) -> "ObjectStore":
-        from sluicegate.adapters.object_store import ObjectStore
+        from sluicegate.adapters.object_store import ObjectStore, Outbox
 
         return ObjectStore(self.settings)
 
@@ -75,6 +76,11 @@ class Wiring:
         from sluicegate.adapters.estimators import DottedEstimators
 
         return DottedEstimators()
+
+    @property
+    def outbox(self) -> "Outbox":
+        """Where orders for pods lie."""
+        return self.store.outbox
 
     @cached_property
     def orders(self) -> "Orders":
@@ -103,6 +109,10 @@ class Wiring:
 
     @cached_property
     def router(self) -> "Router":
+        if self.settings.router == "gateway-api":
+            from sluicegate.adapters.cluster_router import gateway_api_router
+
+            return gateway_api_router(self.settings)
         from sluicegate.adapters.envoy_router import GUARD_WITHIN_S, EnvoyRouter
 
         return EnvoyRouter(self.settings, guard_within=GUARD_WITHIN_S)
@@ -128,6 +138,22 @@ class Wiring:
     def spec(self, model: str) -> ModelSpec:
         """The model's checked spec.yaml; SpecError when it is wrong or absent."""
         return read_spec(self.settings, model)
+
+
+@dataclass(frozen=True)
+class KeeperPorts:
+    """What the keeper has: the time and the routes, and the journal only where one is named."""
+
+    settings: Settings
+    clock: "Clock"
+    router: "Router"
+    journal: "Journal | None"
+
+
+def keeper_ports(settings: Settings | None = None) -> KeeperPorts:
+    """The keeper's ports, by default for the settings in the environment."""
+    ports = wire(settings)
+    return KeeperPorts(ports.settings, ports.clock, ports.router, ports.journal if ports.settings.journal_url else None)
 
 
 def wire(settings: Settings | None = None) -> Wiring:

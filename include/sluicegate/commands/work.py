@@ -20,13 +20,18 @@ FIRST = -10
 
 
 def add_commands(verbs: "Verbs") -> None:
-    """Add serve, order, guard and sweep."""
+    """Add serve, order, guard, keeper and sweep."""
     verbs.add_parser("serve", help="a model server (see: serve --help)")
     order = verbs.add_parser("order", help="carry out the order in FILE and commit its result")
     order.add_argument("file", type=Path)
     order.set_defaults(run=_order)
     guard = verbs.add_parser("guard", help="give expired leases back to the champion; runs until stopped")
     guard.set_defaults(run=_guard)
+    keeper = verbs.add_parser(
+        "keeper", help="the guard of a cluster: gives expired leases of all routes back; runs until stopped"
+    )
+    keeper.add_argument("--port", type=int, default=8080, help="where it says whether it still looks (GET /)")
+    keeper.set_defaults(run=_keeper)
     sweep = verbs.add_parser("sweep", help="end rollouts that nobody works on any more; runs until stopped")
     sweep.set_defaults(run=_sweep)
 
@@ -55,6 +60,17 @@ def _guard(_: argparse.Namespace) -> None:
     with contextlib.suppress(PermissionError):
         os.nice(FIRST)
     run_guard(wire())
+
+
+def _keeper(args: argparse.Namespace) -> None:
+    from sluicegate.actions.guard import run_guard
+    from sluicegate.commands.alive import Alive
+    from sluicegate.wiring import keeper_ports
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    ports = keeper_ports()
+    with Alive(ports.settings.host, args.port) as alive:
+        run_guard(ports, looked=alive.beat)
 
 
 def _sweep(_: argparse.Namespace) -> None:
