@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO_HOME := $(CURDIR)/var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo unit test up down status lint format bench lock faults machine hostile audit
+.PHONY: help install demo unit test up down status lint format bench lock faults machine hostile audit images
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -67,6 +67,11 @@ audit: install ## pins, licences and known vulnerabilities of what we depend on;
 bench: install ## all benchmarks, a table each
 	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
-lock: ## resolve requirements.in and requirements-dev.in again
+images: install ## an image for each role, with docker or buildah; what did not change is not built again (ARGS="--registry R --push")
+	@$(BIN)/python docker/build.py $(ARGS)
+
+lock: ## resolve requirements.in and requirements-dev.in again, and the images' parts of them
 	@$(BIN)/uv pip compile -q --no-header --python-version 3.11 requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile -q --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	@for role in docker/requirements/*.in; do \
+	  $(BIN)/uv pip compile -q --no-header --no-annotate --python-version 3.11 -c requirements.txt $$role -o $${role%.in}.txt || exit 1; done

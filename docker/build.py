@@ -162,24 +162,43 @@ def _build(image: Image, using: Engine) -> Built:
     return Built(taken.role, taken.name, not known, time.monotonic() - began)
 
 
+def _table(built: Sequence[Built], using: Engine) -> str:
+    rows = [f"{'role':12} {'MB':>6} {'':9} {'s':>5}  image"]
+    for image in built:
+        what = "built" if image.fresh else "unchanged"
+        rows.append(f"{image.role:12} {using.size_mb(image.name):6.0f} {what:9} {image.seconds:5.0f}  {image.name}")
+    return "\n".join(rows)
+
+
+def _json(built: Sequence[Built], _: Engine) -> str:
+    return json.dumps({image.role: image.name for image in built})
+
+
+def _component(built: Sequence[Built], _: Engine) -> str:
+    """What makes the manifests name these images."""
+    names = [
+        {"name": f"sluicegate-{image.role}", "newName": n, "newTag": t}
+        for image in built
+        for n, _, t in [image.name.rpartition(":")]
+    ]
+    # JSON is YAML too
+    return json.dumps({"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", "images": names}, indent=1)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="docker/build.py", description=__doc__)
     parser.add_argument("roles", nargs="*", metavar="ROLE", help=f"default: all of {', '.join(ROLES)}")
     parser.add_argument("--registry", default="localhost", help="first part of the names, such as registry.example.org/team")
     parser.add_argument("--push", action="store_true", help="push what was built to the registry")
-    parser.add_argument("--json", action="store_true", help="print {role: image} instead of the table")
+    parser.add_argument(
+        "--format", choices=("table", "json", "kustomize"), default="table", help="what to print: kustomize is a component"
+    )
     args = parser.parse_args(argv)
     if unknown := set(args.roles) - set(ROLES):
         parser.error(f"no role is named {', '.join(sorted(unknown))}: write some of {', '.join(ROLES)}")
     using = engine()
     built = build_all([Image(role, registry=args.registry) for role in args.roles or ROLES], using)
-    if args.json:
-        print(json.dumps({image.role: image.name for image in built}))
-    else:
-        print(f"{'role':12} {'MB':>6} {'':9} {'s':>5}  image")
-        for image in built:
-            what = "built" if image.fresh else "unchanged"
-            print(f"{image.role:12} {using.size_mb(image.name):6.0f} {what:9} {image.seconds:5.0f}  {image.name}")
+    print({"table": _table, "json": _json, "kustomize": _component}[args.format](built, using))
     if args.push:
         for image in built:
             using.push(image.name)
