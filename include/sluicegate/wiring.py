@@ -12,7 +12,9 @@ from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
     from sluicegate.adapters.journal_file import JournalFile
-    from sluicegate.adapters.object_store import ObjectStore, Outbox
+    from sluicegate.adapters.object_store import ObjectStore
+    from sluicegate.adapters.order_pods import OrderPods
+    from sluicegate.adapters.promql_meter import Joiner
     from sluicegate.ports import (
         Archive,
         Clock,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         Landing,
         Meter,
         Orders,
+        Outbox,
         Registry,
         Results,
         Router,
@@ -49,7 +52,7 @@ class Wiring:
 
     @cached_property
     def store(self) -> "ObjectStore":
-        from sluicegate.adapters.object_store import ObjectStore, Outbox
+        from sluicegate.adapters.object_store import ObjectStore
 
         return ObjectStore(self.settings)
 
@@ -89,6 +92,13 @@ class Wiring:
         return ProcessOrders(self.settings, self.results)
 
     @cached_property
+    def pods(self) -> "OrderPods":
+        """The pods of orders; no action asks for one, only the shell does."""
+        from sluicegate.adapters.order_pods import OrderPods
+
+        return OrderPods(self.settings)
+
+    @cached_property
     def registry(self) -> "Registry":
         from sluicegate.adapters.mlflow_registry import MlflowRegistry
 
@@ -125,6 +135,10 @@ class Wiring:
 
     @cached_property
     def meter(self) -> "Meter":
+        if self.settings.profile == "kubernetes":
+            from sluicegate.adapters.promql_meter import PromqlMeter
+
+            return PromqlMeter(self.settings)
         from sluicegate.adapters.local_meter import LocalMeter
 
         return LocalMeter(self.settings)
@@ -159,6 +173,13 @@ def keeper_ports(settings: Settings | None = None) -> KeeperPorts:
 def wire(settings: Settings | None = None) -> Wiring:
     """The real ports, by default for the settings in the environment."""
     return Wiring(settings if settings is not None else Settings.from_environment())
+
+
+def joiner(settings: Settings) -> "Joiner":
+    """What pairs the answers of two versions where nobody can read the disks of both."""
+    from sluicegate.adapters.promql_meter import Joiner
+
+    return Joiner(settings)
 
 
 def journal_file(path: Path) -> "JournalFile":

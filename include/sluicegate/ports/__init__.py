@@ -12,6 +12,7 @@ from sluicegate.ports.journal import Event, Journal, Lock
 from sluicegate.ports.landing import Arrival, Landing
 from sluicegate.ports.meter import LabelWindow, Meter
 from sluicegate.ports.orders import Orders, OrderStatus
+from sluicegate.ports.outbox import Failure, Outbox
 from sluicegate.ports.registry import Record, Registered, Registry
 from sluicegate.ports.results import Results
 from sluicegate.ports.router import Router
@@ -61,6 +62,7 @@ __all__ = [
     "Dataset",
     "Estimators",
     "Event",
+    "Failure",
     "Incidents",
     "Journal",
     "LabelWindow",
@@ -69,6 +71,7 @@ __all__ = [
     "Meter",
     "OrderStatus",
     "Orders",
+    "Outbox",
     "Ports",
     "Record",
     "Registered",

@@ -92,6 +92,17 @@ class Shelf:
             return None
         return self._cache.folder(f"{kind}/{name}", marker.attempt, lambda to: self._load(f"{kind}/files/{name}", marker, to))
 
+    def peek(self, kind: str, name: str, inside: str) -> bytes | None:
+        """One small file of a committed folder, without the others; None when the folder is not committed."""
+        marker = self.marker(kind, name)
+        if marker is None:
+            return None
+        place = f"{kind}/files/{name}/{marker.attempt}/{inside}"
+        content = self._objects.read(place)
+        if content is None or hashlib.sha256(content).hexdigest() != marker.files.get(inside):
+            raise UnavailableError(f"{place} of {self._objects.url} is not what was committed: try again, or restore it")
+        return content
+
     def _load(self, root: str, marker: Marker, to: Path) -> None:
         for inside, asked in marker.files.items():
             place, target = f"{root}/{marker.attempt}/{inside}", to / inside

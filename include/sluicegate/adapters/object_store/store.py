@@ -6,6 +6,7 @@ from sluicegate.adapters.object_store.cache import Cache
 from sluicegate.adapters.object_store.dataset import ObjectDataset
 from sluicegate.adapters.object_store.drivers import open_store
 from sluicegate.adapters.object_store.landing import ObjectLanding
+from sluicegate.adapters.object_store.outbox import ObjectOutbox
 from sluicegate.adapters.object_store.results import ObjectResults
 from sluicegate.adapters.object_store.shelf import Shelf
 from sluicegate.settings import Settings
@@ -30,3 +31,7 @@ class ObjectStore:
     @cached_property
     def results(self) -> ObjectResults:
         return ObjectResults(self._shelf)
+
+    @cached_property
+    def outbox(self) -> ObjectOutbox:
+        return ObjectOutbox(self._objects, self._shelf)
