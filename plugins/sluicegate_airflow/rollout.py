@@ -26,10 +26,11 @@ ROLLOUT = "{{ ti.xcom_pull(task_ids='open', key='return_value')['rollout_id'] }}
 
 def verb_task(model: str, verb: str, index: int | None = None, **kwargs: Any) -> BaseOperator:
     """The task that carries out the verb; `index` is the stage's position in the plan, for enter_stage."""
-    kind = ReleaseOperator
+    kind: type[BaseOperator] = ReleaseOperator
     if Settings.from_environment().profile == "kubernetes":
-        from sluicegate_airflow.pods import PodReleaseOperator as kind  # brings the provider: half a second of a local parse
+        from sluicegate_airflow import pods  # brings Kubernetes, which a local parse has no use for
 
+        kind = pods.PodReleaseOperator
     return kind(task_id=kwargs.pop("task_id", verb), model=model, verb=verb, index=index, **kwargs)
 
 

@@ -3,6 +3,7 @@
 What may differ between two orders is what they ask of a node and who they may ask for what; the rest is equal for all and here alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,6 +54,15 @@ class Job:
         whose = str(order.inputs.get("rollout_id") or order.inputs.get("run_id") or order.key)
         stage = order.inputs.get("index")
         return kube.named(order.model, str(order.need("verb")), whose, *(() if stage is None else (str(stage),)))
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {"order": self.order.to_json(), "url": self.url, "resources": self.resources.model_dump(), "where": self.where}
+
+    @staticmethod
+    def of(plain: Mapping[str, Any]) -> "Job":
+        """What `plain` gave."""
+        return Job(Order.from_json(plain["order"]), plain["url"], Resources.model_validate(plain["resources"]), plain["where"])
 
     @property
     def role(self) -> kube.Role:

@@ -3,7 +3,6 @@
 Pods are mappings as the API server gives them. That the work is done is never read from them: only the committed result says so.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,6 +43,15 @@ class End(StrEnum):
     IMAGE = "image"
     CONFIG = "config"
     UNCOMMITTED = "uncommitted"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the work itself says of its failure."""
+
+    message: str
+    kind: str
+    """Name of the error; empty when it was told to stop."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ def waits_for(pod: Pod) -> str:
     return _short(": ".join(str(waiting[part]) for part in ("reason", "message") if waiting.get(part))) or "its container"
 
 
-def fate(pod: Pod | None, job: Job, last: Pod | None = None) -> Fate:
+def fate(pod: Pod | None, job: Job, last: Pod | None = None, said: Said | None = None) -> Fate:
     """Why a pod that has ended, or is gone, left no result.
 
     Parameters
@@ -114,6 +122,8 @@ def fate(pod: Pod | None, job: Job, last: Pod | None = None) -> Fate:
         As it is now; None when it is gone.
     last : mapping or None
         As it was when it was last seen.
+    said : Said or None
+        What the work left in the store about its newest failure: believed of a pod that had time to speak, and of no other.
     """
     seen = pod if pod is not None else last
     if seen is None:
@@ -122,9 +132,8 @@ def fate(pod: Pod | None, job: Job, last: Pod | None = None) -> Fate:
     code, words = stopped.get("exitCode"), str(stopped.get("message") or "")
     if code == SKIP:
         return _fate(End.SKIPPED, job, f"it has nothing to do (exit code {SKIP}): {_last(words) or 'see its log'}", again=False)
-    said = _own_words(words) if code else None
-    if said is not None:
-        return Fate(End.FAILED, f"{_whose(job)} failed: {said['message']}", said["kind"] == "UnavailableError", said["kind"])
+    if said is not None and code and code < _SIGNALS:
+        return Fate(End.FAILED, f"{_whose(job)} failed: {said.message}", said.kind in ("", "UnavailableError"), said.kind)
     by_the_cluster = _ended_by_the_cluster(seen, job, stopped)
     if by_the_cluster is not None:
         return by_the_cluster
@@ -209,15 +218,6 @@ def _remedy(said: str) -> str:
 
 def _deleted(job: Job) -> Fate:
     return _fate(End.DELETED, job, "it was deleted before it committed a result: another pod starts again", again=True)
-
-
-def _own_words(message: str) -> dict[str, str] | None:
-    """What the work left in its termination message: kind and message of its error."""
-    try:
-        said = json.loads(message)
-        return {"kind": str(said["kind"]), "message": str(said["message"])}
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _fate(kind: End, job: Job, what: str, *, again: bool) -> Fate:
