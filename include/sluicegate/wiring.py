@@ -119,10 +119,10 @@ class Wiring:
 
     @cached_property
     def router(self) -> "Router":
-        if self.settings.router == "gateway-api":
-            from sluicegate.adapters.cluster_router import gateway_api_router
+        if self.settings.router != "envoy":
+            from sluicegate.adapters.cluster_router import gateway_api_router, istio_router
 
-            return gateway_api_router(self.settings)
+            return (istio_router if self.settings.router == "istio" else gateway_api_router)(self.settings)
         from sluicegate.adapters.envoy_router import GUARD_WITHIN_S, EnvoyRouter
 
         return EnvoyRouter(self.settings, guard_within=GUARD_WITHIN_S)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,17 +12,33 @@ import xxhash
 from sluicegate.adapters.cluster_router import router as engine
 from sluicegate.adapters.cluster_router.dialect import SHOWN, Dialect, seen, seen_as
 from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
+from sluicegate.adapters.cluster_router.istio import Istio
 from sluicegate.adapters.cluster_router.router import ANNOTATION, ClusterRouter
 from sluicegate.domain.route import PARTS, Route, Target
 from sluicegate.domain.route_table import mark
 from sluicegate.errors import InputError, RefusedError, StaleTokenError, UnavailableError
 from sluicegate.kube import named
-from sluicegate.testing.route_objects import MemoryObjects, Rule, bucket_of, http_route_rules, meets
+from sluicegate.testing.route_objects import (
+    MemoryObjects,
+    Rule,
+    Thing,
+    bucket_of,
+    http_route_rules,
+    http_route_salt,
+    meets,
+    virtual_service_rules,
+    virtual_service_salt,
+)
 from sluicegate.testing.router_contract import RouterContract
 
 CHAMPION = Target("1", "champion.sg.svc.cluster.local", 8080)
 CANDIDATE = Target("2", "candidate.sg.svc.cluster.local", 8080)
 MILLION = 1_000_000
+READ: dict[type, tuple[Callable[[Thing], list[Rule]], Callable[[Thing], str]]] = {
+    GatewayApi: (http_route_rules, http_route_salt),
+    Istio: (virtual_service_rules, virtual_service_salt),
+}
+"""How a gateway of each kind reads its objects."""
 
 
 class World:
@@ -29,19 +46,22 @@ class World:
 
     def __init__(self, dialect: Dialect) -> None:
         self.routes, self.edges = MemoryObjects(), MemoryObjects()
-        self.dialect = dialect
+        self._rules_of, self._salt_of = READ[type(dialect)]
         self.away = False
         self.kept = True
+        self.told_salt: str | None = None
+        """What the proxy's edge still has, instead of what it was told."""
         self.router = ClusterRouter(dialect, self.routes, self.edges, self.shown, kept=self._refuse_unkept)
 
     def rules(self, model: str) -> list[Rule]:
         thing = self.routes.get(named(model))
-        return [] if thing is None else http_route_rules(thing)
+        return [] if thing is None else self._rules_of(thing)
 
     def salt(self, model: str) -> str | None:
         edge = self.edges.get(named(model))
-        salt: str | None = None if edge is None else edge["spec"]["lua"][0]["filterContext"]["salt"]
-        return salt
+        if self.told_salt is not None:
+            return self.told_salt
+        return None if edge is None else self._salt_of(edge)
 
     def shown(self, model: str) -> Route | None:
         if self.away:
@@ -57,16 +77,16 @@ class World:
             raise UnavailableError("no keeper")
 
 
-@pytest.fixture
-def world() -> World:
-    return World(GatewayApi("gate", "sg", "sg"))
+@pytest.fixture(params=[GatewayApi, Istio])
+def world(request: pytest.FixtureRequest) -> World:
+    return World(request.param("gate", "sg", "sg"))
 
 
 def at(weight: int, *, token: int = 1, mirror: int = 0, salt: str = "rollout-1") -> Route:
     return Route("flights", CHAMPION, CANDIDATE, weight, mirror, salt, token, time.time() + 60 if weight else None)
 
 
-class TestGatewayApiRouter(RouterContract):
+class TestClusterRouter(RouterContract):
     champion, candidate = CHAMPION, CANDIDATE
 
     @pytest.fixture
@@ -96,8 +116,7 @@ class TestWhoIsServedByWhom:
 
     def test_edge_that_still_has_the_salt_of_another_rollout_gives_the_candidate_nobody(self, world: World) -> None:
         world.router.apply(at(100))
-        edge = world.edges.things[named("flights")]
-        edge["spec"]["lua"][0]["filterContext"].update(salt="rollout-0", mark=mark("rollout-0"))
+        world.told_salt = "rollout-0"
         served = {rule.backend for user in range(200) if (rule := world.served("flights", f"N{user}"))}
         assert served == {"champion"}
         shown = world.shown("flights")
@@ -173,7 +192,7 @@ class TestGatewayThatDoesNotAnswer:
         world.router.apply(at(5))
         lagging = world.shown("flights")
         monkeypatch.setattr(world.router, "_showing", lambda model: lagging)
-        with pytest.raises(UnavailableError, match="status of HTTPRoute 'flights'"):
+        with pytest.raises(UnavailableError, match=r"read the status of (HTTPRoute|VirtualService) 'flights'"):
             world.router.apply(at(25))
 
     def test_keeper_cuts_without_it(self, world: World) -> None:
@@ -203,7 +222,7 @@ class TestDamagedObject:
     def test_candidate_gets_nothing_and_the_keeper_says_which(self, world: World, note: str | None) -> None:
         world.router.apply(at(25, mirror=20))
         world.routes.things[named("flights")]["metadata"]["annotations"] = {} if note is None else {ANNOTATION: note}
-        with pytest.raises(UnavailableError, match=f"{ANNOTATION} of HTTPRoute 'flights' is no route"):
+        with pytest.raises(UnavailableError, match=f"{ANNOTATION} of (HTTPRoute|VirtualService) 'flights' is no route"):
             world.router.enforce(time.time())
         assert [(rule.backend, rule.copies) for rule in world.rules("flights") if rule.backend] == [("champion", 0)]
 

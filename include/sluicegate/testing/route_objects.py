@@ -59,16 +59,32 @@ class Rule:
 
 
 def http_route_rules(thing: Thing) -> list[Rule]:
-    """The rules of an HTTPRoute that is attached to a gateway."""
-    if not thing["spec"]["parentRefs"]:
-        return []
-    return [_http_rule(rule) for rule in thing["spec"]["rules"]]
+    """The rules of an HTTPRoute in the order in which a gateway tries them: those that match a header first."""
+    rules = [_http_rule(rule) for rule in thing["spec"]["rules"]] if thing["spec"]["parentRefs"] else []
+    return sorted(rules, key=lambda rule: rule.pattern is None)
+
+
+def virtual_service_rules(thing: Thing) -> list[Rule]:
+    """The rules of a VirtualService in the order in which a gateway tries them: as they stand."""
+    return [_virtual_rule(rule) for rule in thing["spec"]["http"] if "match" in rule]
 
 
 def meets(rules: Iterable[Rule], path: str, bucket: str | None) -> Rule | None:
-    """The rule that a request meets: of those that match, one that matches a header goes before one that does not."""
-    found = [rule for rule in rules if rule.path == path and _matches(rule.pattern, bucket)]
-    return max(found, key=lambda rule: rule.pattern is not None, default=None)
+    """The first rule that a request matches."""
+    return next((rule for rule in rules if rule.path == path and _matches(rule.pattern, bucket)), None)
+
+
+def http_route_salt(thing: Thing) -> str:
+    """What an EnvoyExtensionPolicy tells the edge."""
+    salt: str = thing["spec"]["lua"][0]["filterContext"]["salt"]
+    return salt
+
+
+def virtual_service_salt(thing: Thing) -> str:
+    """What an EnvoyFilter tells the edge, the same on every route."""
+    contexts = [patch["patch"]["value"]["typed_per_filter_config"] for patch in thing["spec"]["configPatches"]]
+    (salt,) = {context["filter_context"]["salt"] for each in contexts for context in each.values()}
+    return str(salt)
 
 
 def bucket_of(salt: str | None, user: str) -> str | None:
@@ -89,6 +105,19 @@ def _http_rule(rule: Thing) -> Rule:
         backends[0]["name"] if backends else "",
         mirrors[0]["percent"] if mirrors else 0,
         {header["name"]: header["value"] for header in answers[0]},
+    )
+
+
+def _virtual_rule(rule: Thing) -> Rule:
+    (match,) = rule["match"]
+    routes, mirrors = rule.get("route", []), rule.get("mirrors", [])
+    return Rule(
+        match["uri"]["exact"],
+        match.get("headers", {}).get(HEADER, {}).get("regex"),
+        rule["name"].split(".")[1],
+        routes[0]["destination"]["host"].split(".")[0] if routes else "",
+        int(mirrors[0]["percentage"]["value"]) if mirrors else 0,
+        rule["headers"]["response"]["set"],
     )
 
 

@@ -4,6 +4,7 @@
     objects.py       the objects on the API server
     dialect.py       what a kind of gateway must be able to say
     gateway_api.py   HTTPRoute, and the policy that tells the edge the salt
+    istio.py         VirtualService, and the EnvoyFilter that does
     edge.lua         the edge: a request's place on the ring, as a header
     probe.py         what the proxies themselves say they follow
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from sluicegate import kube
 from sluicegate.adapters.cluster_router.dialect import Dialect
 from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
+from sluicegate.adapters.cluster_router.istio import Istio
 from sluicegate.adapters.cluster_router.objects import KubeObjects
 from sluicegate.adapters.cluster_router.probe import Address, Probe
 from sluicegate.adapters.cluster_router.router import ClusterRouter
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 KEEPER = "sluicegate-keeper"
 """Deployment that enforces leases."""
 
-__all__ = ["KEEPER", "ClusterRouter", "gateway_api_router"]
+__all__ = ["KEEPER", "ClusterRouter", "gateway_api_router", "istio_router"]
 
 
 def gateway_api_router(settings: Settings) -> ClusterRouter:
@@ -39,6 +41,15 @@ def gateway_api_router(settings: Settings) -> ClusterRouter:
     api = cache(partial(kube.client, settings))
     return _router(
         settings, api, GatewayApi(name, namespace, settings.namespace), partial(_gateway_addresses, api, name, namespace)
+    )
+
+
+def istio_router(settings: Settings) -> ClusterRouter:
+    """Router over VirtualServices of the gateway that the settings name; a Service of the same name stands before its proxies."""
+    name, namespace = settings.cluster_gateway.split(".")
+    api = cache(partial(kube.client, settings))
+    return _router(
+        settings, api, Istio(name, namespace, settings.namespace), lambda: [(f"{name}.{namespace}.svc.cluster.local", 80)]
     )
 
 

@@ -47,8 +47,8 @@ class Dialect(Protocol):
         """Of an object that somebody else wrote, what gives the candidate nothing."""
         ...
 
-    def edge(self, name: str, salt: str) -> Body:
-        """What the edge is told for the route of this name."""
+    def edge(self, model: str, name: str, salt: str) -> Body:
+        """What the edge is told for this model, whose route has this name."""
         ...
 
 

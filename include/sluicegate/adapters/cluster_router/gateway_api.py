@@ -51,7 +51,7 @@ class GatewayApi:
         quiet = [{**rule, "filters": [f for f in rule.get("filters", []) if f["type"] != "RequestMirror"]} for rule in kept]
         return {"spec": {**thing["spec"], "rules": quiet}} if quiet else self.gone()
 
-    def edge(self, name: str, salt: str) -> Body:
+    def edge(self, model: str, name: str, salt: str) -> Body:
         target = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name}
         script = {"type": "Inline", "inline": edge_script(), "filterContext": {"salt": salt, "mark": mark(salt)}}
         return {"spec": {"targetRefs": [target], "lua": [script]}}

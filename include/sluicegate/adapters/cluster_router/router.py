@@ -188,7 +188,7 @@ class ClusterRouter:
             wanted = {"token": route.token, "salt": route.salt}
             if told == wanted:
                 return
-            note, body = {EDGE_ANNOTATION: json.dumps(wanted)}, self._dialect.edge(_name(route.model), route.salt)
+            note, body = {EDGE_ANNOTATION: json.dumps(wanted)}, self._dialect.edge(route.model, _name(route.model), route.salt)
             try:
                 self._edges.put({"metadata": _meta(route.model, note, thing), **body})
             except kube.ConflictError:
