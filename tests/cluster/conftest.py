@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import UnavailableError
-from sluicegate.testing.cluster import Cluster, bring_up, bring_up_gateway, expected
+from sluicegate.testing.cluster import Cluster, Images, bring_up, bring_up_gateway, expected
 
 HERE = Path(__file__).parent
 STRICT = bool(os.environ.get("CI")) and expected()
@@ -71,3 +71,9 @@ def module_namespaces(cluster: Cluster) -> Iterator[Callable[[], str]]:
 def gateway_class(cluster: Cluster) -> str:
     """An accepted GatewayClass with a real data plane."""
     return bring_up_gateway(cluster)
+
+
+@pytest.fixture(scope="session")
+def images(cluster: Cluster) -> Images:
+    """The image of each role, `images["work"]`: built and loaded when it is first asked for."""
+    return Images(cluster)

@@ -65,7 +65,7 @@ def test_what_an_image_asks_for_is_locked(role: str) -> None:
     ("role", "modules"),
     [
         ("serve", "sluicegate.serving.main onnxruntime"),
-        ("keeper", "sluicegate.wiring sluicegate.actions.guard kubernetes.client"),
+        ("keeper", "sluicegate.wiring sluicegate.actions.guard sluicegate.kube"),
         ("gateway", "sluicegate.wiring sluicegate.actions.guard sluicegate.adapters.envoy_router"),
     ],
 )

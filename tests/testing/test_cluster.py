@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.errors import UnavailableError
-from sluicegate.testing.cluster import VARIABLE, bring_up, bring_up_gateway, expected, run_script
+from sluicegate.testing.cluster import VARIABLE, Cluster, Images, bring_up, bring_up_gateway, expected, run_script
 
 pytest_plugins = ["pytester"]
 CONFTEST = Path(__file__).parents[1] / "cluster" / "conftest.py"
@@ -86,3 +86,39 @@ def test_a_skipped_test_of_the_cluster_fails_where_ci_has_one(
     monkeypatch.setenv("CI", "true")
     monkeypatch.setattr("sluicegate.testing.cluster.expected", lambda: named)
     pytester.runpytest_inprocess("-m", "cluster", "-p", "no:cacheprovider").assert_outcomes(**outcome)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A stand-in for docker/build.py that knows one role."""
+    (tmp_path / "docker").mkdir()
+    known = '{"work": "localhost/w:1"}'
+    (tmp_path / "docker" / "build.py").write_text(f"import sys\nprint('{known}') if sys.argv[1] == 'work' else sys.exit('no')\n")
+    return tmp_path
+
+
+def test_an_image_is_built_and_loaded_once(tmp_path: Path, checkout: Path, bare: dict[str, str]) -> None:
+    _program(tmp_path / "load", f'echo "$1" >> {tmp_path}/loaded')
+    images = Images(Cluster(bare, shared=True), checkout, tmp_path)
+    (tmp_path / "answer").write_text("{}")
+    assert [images["work"], images["work"]] == ["localhost/w:1"] * 2
+    (tmp_path / "answer").write_text('{"data": {"localhost_w_1": "localhost/w:1"}}')  # as a later session finds it
+    assert Images(Cluster(bare, shared=True), checkout, tmp_path)["work"] == "localhost/w:1"
+    assert (tmp_path / "loaded").read_text().split() == ["localhost/w:1"]
+
+
+def test_an_image_that_cannot_be_built_or_loaded_is_told(tmp_path: Path, checkout: Path, bare: dict[str, str]) -> None:
+    images = Images(Cluster(bare, shared=True), checkout, tmp_path)
+    (tmp_path / "answer").write_text("{}")
+    with pytest.raises(UnavailableError, match=r"build\.py serve failed: no"):
+        images["serve"]
+    _program(tmp_path / "load", 'echo "no containerd" >&2; exit 1')
+    with pytest.raises(UnavailableError, match="localhost/w:1 was not loaded: no containerd"):
+        images["work"]
+
+
+def test_on_a_cluster_of_somebody_else_images_are_named_by_the_environment(bare: dict[str, str]) -> None:
+    images = Images(Cluster({**bare, "SLUICEGATE_IMAGE_WORK": "example.org/work@sha256:0"}))
+    assert images["work"] == "example.org/work@sha256:0"
+    with pytest.raises(UnavailableError, match="SLUICEGATE_IMAGE_SERVE is not set"):
+        images["serve"]

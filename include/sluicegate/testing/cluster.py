@@ -1,13 +1,16 @@
 """A real Kubernetes for tests: the one that the developers' machines and CI share, or one that a person names for the purpose."""
 
 import fcntl
+import json
 import os
+import re
 import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sluicegate.errors import UnavailableError
@@ -58,6 +61,53 @@ class Cluster:
             self.kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
+@dataclass
+class Images:
+    """Images by role: built from this checkout and loaded on demand on the shared cluster, named by the environment elsewhere."""
+
+    cluster: Cluster
+    project: Path = PROJECT
+    shared: Path = SHARED
+    _known: dict[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, role: str) -> str:
+        if role not in self._known:
+            self._known[role] = self._made(role) if self.cluster.shared else self._named(role)
+        return self._known[role]
+
+    def _named(self, role: str) -> str:
+        variable = f"SLUICEGATE_IMAGE_{role.upper()}"
+        if not self.cluster.environment.get(variable):
+            raise UnavailableError(
+                f"{variable} is not set: name the image of this checkout in a registry that the cluster can reach"
+            )
+        return self.cluster.environment[variable]
+
+    def _made(self, role: str) -> str:
+        build = [sys.executable, str(self.project / "docker" / "build.py"), role, "--format", "json"]
+        done = subprocess.run(build, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UnavailableError(f"docker/build.py {role} failed: {done.stderr.strip()[-1500:]}")
+        image: str = json.loads(done.stdout)[role]
+        with _alone():
+            self._load(image)
+        return image
+
+    def _load(self, image: str) -> None:
+        """Into the node, once: which ones it has stands in a ConfigMap, which goes when the cluster goes."""
+        shelf = ("configmap", "sluicegate-test-images", "--namespace=kube-system")
+        self.cluster.kubectl("create", *shelf, check=False)
+        key = re.sub(r"[^A-Za-z0-9._-]", "_", image)
+        if key in json.loads(self.cluster.kubectl("get", *shelf, "-o", "json").stdout).get("data", {}):
+            return
+        loaded = subprocess.run(
+            [self.shared / "load", image], env=dict(self.cluster.environment), capture_output=True, text=True, check=False
+        )
+        if loaded.returncode:
+            raise UnavailableError(f"{image} was not loaded: {loaded.stderr.strip()[-800:]}")
+        self.cluster.kubectl("patch", *shelf, "-p", json.dumps({"data": {key: image}}))
+
+
 def expected(environ: Mapping[str, str] = os.environ, shared: Path = SHARED) -> bool:
     """Whether there ought to be a cluster here: CI fails when there is none then, and when a test of it is skipped."""
     return bool(environ.get(VARIABLE)) or (shared / "up").exists()
@@ -87,10 +137,17 @@ def bring_up_gateway(cluster: Cluster, shared: Path = SHARED) -> str:
 
 def run_script(script: Path, environ: Mapping[str, str]) -> dict[str, str]:
     """Run one of the shared scripts, one at a time on this machine, and return the variables that it exports."""
-    with (Path(tempfile.gettempdir()) / "sluicegate-test-cluster.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with _alone():
         command = ["bash", "-c", 'eval "$("$0")" && env -0', str(script)]
         done = subprocess.run(command, env=dict(environ), capture_output=True, text=True, check=False)
     if done.returncode:
         raise UnavailableError(f"{script} failed ({done.returncode}): {done.stderr.strip()[-800:]}")
     return dict(pair.split("=", 1) for pair in done.stdout.split("\0") if "=" in pair)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One process of this machine at a time."""
+    with (Path(tempfile.gettempdir()) / "sluicegate-test-cluster.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
