@@ -24,6 +24,7 @@ def add_commands(verbs: "Verbs") -> None:
     verbs.add_parser("serve", help="a model server (see: serve --help)")
     order = verbs.add_parser("order", help="carry out the order in FILE and commit its result")
     order.add_argument("file", type=Path)
+    order.add_argument("--fetch", metavar="URL", help="bring the order into FILE first, from this URL of the store")
     order.set_defaults(run=_order)
     guard = verbs.add_parser("guard", help="give expired leases back to the champion; runs until stopped")
     guard.set_defaults(run=_guard)
@@ -43,7 +44,10 @@ def _order(args: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     try:
-        result = carry_out(Order.from_json(args.file.read_text()), wire())
+        ports = wire()
+        if args.fetch:
+            args.file.write_text(ports.outbox.take(args.fetch).to_json())
+        result = carry_out(Order.from_json(args.file.read_text()), ports)
     except Exception as e:
         traceback.print_exc()
         message = str(e) if isinstance(e, SluicegateError) else f"{type(e).__name__}: {e}"
