@@ -1,0 +1,72 @@
+"""What is asked of Prometheus. The jobs are named in docker/kubernetes/watching/prometheus.yaml.
+
+A question for one source is one query, so that its rows and the facts about the processes behind them are of the same scrapes.
+"""
+
+from sluicegate.serving.evidence_page import FACTS, ROWS, escaped
+
+SERVERS, PAIRS, GATEWAY = "sluicegate-evidence", "sluicegate-pairs", "sluicegate-gateway"
+"""Jobs of the scrape configuration. Targets of the first have the labels model and version."""
+REMEMBERED = "1h"
+"""A process that ended within this time is known to have ended."""
+STARTING = "1m"
+"""A pod may take this long from its appearance until it can be scraped for the first time."""
+
+
+def selector(**labels: str) -> str:
+    """Matchers for exactly these labels; no name of a model can end them."""
+    return ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items())
+
+
+def evidence(model: str, version: str) -> str:
+    """Rows of one version, summed over its pods; facts of its processes; its targets."""
+    target = selector(job=SERVERS, model=model, version=version)
+    rows = f"sum by (role, row, bound, segment, bucket) ({ROWS}{{{target}}})"
+    return f"{told(target)} or {processes(target)} or {targets(target)} or {rows}"  # the many last: each `or` walks its left side
+
+
+def pairs(model: str, champion: str, candidate: str) -> str:
+    """Rows of the pairs of two versions; facts and target of the joiner."""
+    rows = selector(job=PAIRS, model=model, champion=champion, candidate=candidate)
+    target, of_model = selector(job=PAIRS), selector(job=PAIRS, model=model)
+    facts = f"{processes(selector(job=PAIRS, model=''))} or {FACTS}{{{of_model}}}"
+    return f"{facts} or {targets(target)} or sum by (role, row, bucket) ({ROWS}{{{rows}}})"
+
+
+def gateway(clusters: str) -> str:
+    """Envoy's counters of the clusters whose name matches, by cluster; its targets."""
+    target = selector(job=GATEWAY)
+    match = f'{target},envoy_cluster_name=~"{escaped(clusters)}"'
+    sums = (
+        ("requests", f"envoy_cluster_upstream_rq_total{{{match}}}"),
+        ("retries", f"envoy_cluster_upstream_rq_retry{{{match}}}"),
+        ("4xx", f'envoy_cluster_upstream_rq_xx{{{match},envoy_response_code_class="4"}}'),
+        ("5xx", f'envoy_cluster_upstream_rq_xx{{{match},envoy_response_code_class="5"}}'),
+    )
+    rows = [renamed(f"sum by (envoy_cluster_name) ({counter})", "row", name) for name, counter in sums]
+    alive = f"envoy_server_live{{{target}}}"
+    facts = (renamed(f"timestamp({alive})", "fact", "sampled_at"), renamed(alive, "fact", "taken_at"))
+    return " or ".join((*rows, *facts, targets(target)))
+
+
+def told(target: str) -> str:
+    """How many processes tell each row."""
+    counted = f'count by (role, row, bound) ({ROWS}{{{target},bucket="0",segment=""}})'
+    return renamed(counted, "fact", "told")
+
+
+def processes(target: str) -> str:
+    """Facts of the processes that are there, when Prometheus last saw each, and those that were there not long ago."""
+    taken = f'{FACTS}{{{target},fact="taken_at"}}'
+    sampled = renamed(f"timestamp({taken})", "fact", "sampled_at")
+    seen = renamed(f"last_over_time({taken}[{REMEMBERED}])", "fact", "last_seen")
+    return f"{FACTS}{{{target}}} or {sampled} or {seen}"
+
+
+def targets(target: str) -> str:
+    """Whether each target could be scraped, and which of them were there a while ago."""
+    return f"{renamed(f'up{{{target}}}', 'fact', 'up')} or {renamed(f'up{{{target}}} offset {STARTING}', 'fact', 'up_before')}"
+
+
+def renamed(vector: str, label: str, value: str) -> str:
+    return f'label_replace({vector}, "{label}", "{value}", "", "")'

@@ -1,0 +1,84 @@
+"""A real Prometheus for tests and benchmarks, which scrapes processes on loopback; what is started here is stopped here, by pid."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from sluicegate.errors import UnavailableError
+from sluicegate.testing.gateway import free_port, get, started, wait_until
+
+EVERY = "1s"
+"""Interval of scraping, as in the shipped configuration."""
+
+
+@dataclass
+class RunningPrometheus:
+    """A running server and the targets that it was told."""
+
+    port: int
+    process: "subprocess.Popen[bytes]"
+    folder: Path
+    targets: dict[str, dict[str, Mapping[str, str]]] = field(default_factory=dict)
+    """Job -> address -> labels."""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def scrape(self, job: str, address: str, **labels: str) -> None:
+        """Let a job have this target too; Prometheus hears of it within a second or two."""
+        self.targets.setdefault(job, {})[address] = labels
+        self._tell(job)
+
+    def forget(self, job: str, address: str) -> None:
+        """Let a job have this target no more."""
+        del self.targets[job][address]
+        self._tell(job)
+
+    def _tell(self, job: str) -> None:
+        entries = [{"targets": [address], "labels": dict(labels)} for address, labels in self.targets[job].items()]
+        fresh = self.folder / f"{job}.new"
+        fresh.write_text(json.dumps(entries))
+        fresh.replace(self.folder / f"{job}.json")
+
+
+def find_prometheus(path: str | None = None) -> str:
+    """The program on this PATH; UnavailableError when it is not there."""
+    found = shutil.which("prometheus", path=path)
+    if found is None:
+        raise UnavailableError("there is no program `prometheus` on PATH: install Prometheus 3")
+    return found
+
+
+@contextmanager
+def running_prometheus(
+    program: str, folder: Path, jobs: Mapping[str, str], port: int | None = None
+) -> Iterator[RunningPrometheus]:
+    """A server that scrapes these jobs (name -> path of the page) every second; it has no targets yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(_configuration(folder, jobs)))
+    port = port or free_port()
+    command = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
+    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
+    with started(command, folder / "prometheus.log") as process:
+        wait_until(lambda: bool(get(port, "/-/ready")), patience=60.0)
+        yield RunningPrometheus(port, process, folder)
+
+
+def _configuration(folder: Path, jobs: Mapping[str, str]) -> Mapping[str, object]:
+    scrapes = [
+        {
+            "job_name": job,
+            "honor_labels": True,
+            "metrics_path": page,
+            "file_sd_configs": [{"files": [f"{folder}/{job}.json"], "refresh_interval": EVERY}],
+        }
+        for job, page in jobs.items()
+    ]
+    return {"global": {"scrape_interval": EVERY, "scrape_timeout": EVERY}, "scrape_configs": scrapes}
