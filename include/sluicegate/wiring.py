@@ -138,7 +138,7 @@ class Wiring:
         if self.settings.profile == "kubernetes":
             from sluicegate.adapters.promql_meter import PromqlMeter
 
-            return PromqlMeter(self.settings)
+            return PromqlMeter(self.settings, self.dataset)
         from sluicegate.adapters.local_meter import LocalMeter
 
         return LocalMeter(self.settings)

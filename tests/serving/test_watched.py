@@ -115,7 +115,7 @@ def test_server_tells_watchers_beside_its_loop_what_it_answered_and_users_nothin
         "mirror": 1.0,
     }
     facts = {s.labels["fact"]: s for s in samples if "fact" in s.labels}
-    assert facts.keys() == {"taken_at", "started_at", "cpu_seconds", "memory_bytes"}
+    assert facts.keys() == {"taken_at", "started_at", "answers", "cpu_seconds", "memory_bytes"}
     assert {(s.labels["model"], s.labels["version"], s.labels["process"]) for s in facts.values()} == {
         ("toy", "7", told["process"])
     }

@@ -48,7 +48,8 @@ class Watched:
             yield from rows("mirror", counters["mirror"].to_dict())
 
     def _told(self) -> Iterator[tuple[Labels, float | None]]:
-        facts = {"taken_at": time.time(), "started_at": self._service.started_at}
+        answers = self._service.counters["answer"].requests
+        facts = {"taken_at": time.time(), "started_at": self._service.started_at, "answers": answers}
         for name, value in {**facts, "cpu_seconds": time.process_time(), "memory_bytes": memory_bytes()}.items():
             yield (*self._facts, ("fact", name)), value
 

@@ -7,14 +7,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from typing import TypeVar
 
+import pyarrow as pa
+
 from sluicegate.adapters.promql_meter import gateway, queries
 from sluicegate.adapters.promql_meter.arms import Arms, arms
+from sluicegate.adapters.promql_meter.labels import Labels
 from sluicegate.adapters.promql_meter.pairs import pairs
 from sluicegate.adapters.promql_meter.prometheus import prometheus
 from sluicegate.adapters.promql_meter.table import table
-from sluicegate.domain.evidence import GatewayCounters, PairCounters, Reading
+from sluicegate.domain.evidence import GatewayCounters, LabelCounters, PairCounters, Reading
 from sluicegate.domain.route import Route
-from sluicegate.errors import UnavailableError
+from sluicegate.errors import SluicegateError, UnavailableError
+from sluicegate.ports import Dataset
 from sluicegate.ports.meter import LabelWindow
 from sluicegate.settings import Settings
 
@@ -24,8 +28,9 @@ T = TypeVar("T")
 class PromqlMeter:
     """Implements the Meter port. It holds nothing that Prometheus cannot give back: any watcher reads the same."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings, self._prometheus = settings, prometheus(settings)
+    def __init__(self, settings: Settings, dataset: Dataset) -> None:
+        self._settings, self._prometheus, self._dataset = settings, prometheus(settings), dataset
+        self._labels: tuple[tuple[str, str, str, LabelWindow], Labels] | None = None
 
     def read(self, route: Route, *, since: float, labels: LabelWindow | None = None) -> Reading:
         """All counters of the route's versions now. The joiner counts pairs since it started; a stage is a difference."""
@@ -44,6 +49,7 @@ class PromqlMeter:
             pairs=_got(paired, "pairs", missing),
             gateway=self._seen(route, _got(counted, "gateway", missing), champion, candidate),
             mirror=candidate.mirror if candidate else None,
+            labels=self._labelled(route, labels, taken_at, missing),
             missing=tuple(missing),
         )
 
@@ -76,6 +82,18 @@ class PromqlMeter:
         if self._settings.router == "envoy" or champion is None or (candidate is None and route.candidate is not None):
             return counted
         return gateway.from_servers(champion, candidate)
+
+    def _labelled(self, route: Route, window: LabelWindow | None, now: float, missing: list[str]) -> LabelCounters | None:
+        if window is None or route.candidate is None:
+            return None
+        key = (route.model, route.champion.version, route.candidate.version, window)
+        if self._labels is None or self._labels[0] != key:
+            self._labels = (key, Labels(self._dataset, self._prometheus, *key))
+        try:
+            return self._labels[1].read(now)
+        except (SluicegateError, OSError, pa.ArrowException) as e:
+            missing.append(f"labels: {e}")
+            return None
 
 
 def _got(answer: "Future[T]", name: str, missing: list[str]) -> T | None:

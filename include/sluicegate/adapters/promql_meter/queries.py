@@ -9,6 +9,8 @@ SERVERS, PAIRS, GATEWAY = "sluicegate-evidence", "sluicegate-pairs", "sluicegate
 """Jobs of the scrape configuration. Targets of the first have the labels model and version."""
 REMEMBERED = "1h"
 """A process that ended within this time is known to have ended."""
+LOOKBACK_S = 300.0
+"""A process that was silent for longer at the start of a span is not known to have been there."""
 STARTING = "1m"
 """A pod may take this long from its appearance until it can be scraped for the first time."""
 
@@ -47,6 +49,17 @@ def gateway(clusters: str) -> str:
     alive = f"envoy_server_live{{{target}}}"
     facts = (renamed(f"timestamp({alive})", "fact", "sampled_at"), renamed(alive, "fact", "taken_at"))
     return " or ".join((*rows, *facts, targets(target)))
+
+
+def answered(model: str, version: str, since: float, until: float) -> str:
+    """What all processes of a version answered to users between two times, seconds since the epoch.
+
+    Each process counts in a series of its own, which is never reset; one that ended still stands with its last number.
+    """
+    total = f"{FACTS}{{{selector(job=SERVERS, model=model, version=version, fact='answers')}}}"
+    span = f"[{until - since + LOOKBACK_S:.0f}s]"
+    now, then = (f"(sum(last_over_time({total}{span} @ {at:.3f})) or vector(0))" for at in (until, since))
+    return renamed(f"{now} - {then}", "fact", "answered")
 
 
 def told(target: str) -> str:
