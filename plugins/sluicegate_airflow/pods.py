@@ -17,7 +17,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from sluicegate.domain import pod as pods
 from sluicegate.domain.order import Order
 from sluicegate.domain.pod import Job
-from sluicegate.domain.pod_fate import SKIP, End, Fate, Said, ended, fate, hopeless
+from sluicegate.domain.pod_fate import SKIP, End, Fate, ended, fate, hopeless
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.ports import Ports
 from sluicegate.wiring import Wiring, wire
@@ -97,10 +97,8 @@ class PodOperator(KubernetesPodOperator):
             stuck = pod and hopeless(pod, mine, time.time())
             if stuck:
                 ports.pods.remove(mine)  # else it might begin when nobody waits for it any more
-            told_why = ports.outbox.failure(mine.order.key)
-            said_so = told_why and Said(told_why.message, told_why.kind)
             gone = pod is None or not ended(pod)
-            self.failed(mine, stuck or fate(None if gone else pod, mine, pod, said_so))
+            self.failed(mine, stuck or fate(None if gone else pod, mine, pod))
 
     def again(self, context: Context, event: Any) -> None:
         """Called when what was in the way is gone: the pod of an earlier try, a full quota, a pause."""

@@ -15,7 +15,7 @@ from sluicegate.errors import InputError
 from sluicegate.settings import Settings
 
 CONTAINER = "base"
-SCRATCH = "/scratch"
+SCRATCH = "/tmp"  # noqa: S108
 SECRET = "sluicegate"  # noqa: S105
 """Secret of the namespace whose keys become environment variables: where the journal and MLflow are, what opens the store."""
 USER = 10001
@@ -137,7 +137,7 @@ def _container(what: Job, settings: Settings) -> dict[str, Any]:
 def _environment(settings: Settings) -> dict[str, str]:
     ours = settings.to_environment()
     shared = {name: ours[name] for name in (f"SLUICEGATE_{setting.upper()}" for setting in _HANDED_ON)}
-    return {**shared, "SLUICEGATE_HOME": SCRATCH, "HOME": SCRATCH, "TMPDIR": SCRATCH, "PYTHONUNBUFFERED": "1"}
+    return {**shared, "SLUICEGATE_HOME": f"{SCRATCH}/sluicegate", "HOME": SCRATCH, "TMPDIR": SCRATCH, "PYTHONUNBUFFERED": "1"}
 
 
 def _amounts(asked: Resources) -> dict[str, Any]:

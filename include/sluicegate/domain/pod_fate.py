@@ -3,6 +3,7 @@
 Pods are mappings as the API server gives them. That the work is done is never read from them: only the committed result says so.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +17,14 @@ Pod = Mapping[str, Any]
 SKIP = 99
 """Exit code of work that has nothing to do."""
 _SIGNALS = 128
+_PULLING = ("ErrImagePull", "ImagePullBackOff")
 _WRONG_IMAGE = ("InvalidImageName", "ErrImageNeverPull")
 _NO_IMAGE = re.compile(r"not found|does not exist|denied|unauthorized|forbidden|no such host|manifest unknown", re.IGNORECASE)
 _OWN_DISK = re.compile(r"exceeds the (total )?limit")
+AGAIN = ("UnavailableError", "UnfinishedError")
+"""Errors after which the same may be asked for again."""
+_PREEMPTION = re.compile(r"\.? (no new claims to deallocate|preemption: ).*")
+"""What the scheduler adds to every sentence: why it pushed nobody aside."""
 _LONGEST = 600
 """Characters of somebody else's words in a sentence of ours."""
 
@@ -43,15 +49,6 @@ class End(StrEnum):
     IMAGE = "image"
     CONFIG = "config"
     UNCOMMITTED = "uncommitted"
-
-
-@dataclass(frozen=True)
-class Said:
-    """What the work itself says of its failure."""
-
-    message: str
-    kind: str
-    """Name of the error; empty when it was told to stop."""
 
 
 @dataclass(frozen=True)
@@ -88,16 +85,21 @@ def hopeless(pod: Pod, job: Job, now: float) -> Fate | None:
     if scheduled.get("status") != "True":
         waited = now - _time(pod["metadata"]["creationTimestamp"])
         return _no_node(job, str(scheduled.get("message", "")), waited) if waited >= UNTIL_SCHEDULED_S else None
-    waiting = _state(pod).get("waiting", {})
+    return _not_started(job, _state(pod).get("waiting", {}), now - _time(scheduled["lastTransitionTime"]))
+
+
+def _not_started(job: Job, waiting: Mapping[str, Any], waited: float) -> Fate | None:
+    """Of a pod that has its node, and waits for its container."""
     reason, said = str(waiting.get("reason", "")), _short(waiting.get("message", ""))
-    if reason in _WRONG_IMAGE or (reason in ("ErrImagePull", "ImagePullBackOff") and _NO_IMAGE.search(said)):
+    late, pulling = waited >= UNTIL_STARTED_S, reason in _PULLING
+    if reason in _WRONG_IMAGE or (pulling and (late or _NO_IMAGE.search(said))):
         sentence = (
             f"its image cannot be pulled ({reason}: {said}): see that SLUICEGATE_IMAGE_WORK names an image that the nodes can get"
         )
         return _fate(End.IMAGE, job, sentence, again=False)
     if reason == "CreateContainerConfigError":
         return _fate(End.CONFIG, job, f"its container cannot be made ({said}): {_remedy(said)}", again=False)
-    if now - _time(scheduled["lastTransitionTime"]) >= UNTIL_STARTED_S:
+    if late:
         why = f"{reason}: {said}" if said else reason or "no reason given"
         sentence = f"its container has not started {UNTIL_STARTED_S} s after a node was found ({why}): see the events of the pod"
         return _fate(End.NOT_STARTED, job, sentence, again=True)
@@ -108,12 +110,12 @@ def waits_for(pod: Pod) -> str:
     """What a pod that has not started is waiting for, for people who wait too."""
     scheduled = _condition(pod, "PodScheduled")
     if scheduled.get("status") != "True":
-        return f"a node: {_short(scheduled.get('message', '')) or 'nobody has looked for one yet'}"
+        return f"a node: {_bare(scheduled.get('message', '')) or 'nobody has looked for one yet'}"
     waiting = _state(pod).get("waiting", {})
     return _short(": ".join(str(waiting[part]) for part in ("reason", "message") if waiting.get(part))) or "its container"
 
 
-def fate(pod: Pod | None, job: Job, last: Pod | None = None, said: Said | None = None) -> Fate:
+def fate(pod: Pod | None, job: Job, last: Pod | None = None) -> Fate:
     """Why a pod that has ended, or is gone, left no result.
 
     Parameters
@@ -122,8 +124,6 @@ def fate(pod: Pod | None, job: Job, last: Pod | None = None, said: Said | None =
         As it is now; None when it is gone.
     last : mapping or None
         As it was when it was last seen.
-    said : Said or None
-        What the work left in the store about its newest failure: believed of a pod that had time to speak, and of no other.
     """
     seen = pod if pod is not None else last
     if seen is None:
@@ -132,8 +132,10 @@ def fate(pod: Pod | None, job: Job, last: Pod | None = None, said: Said | None =
     code, words = stopped.get("exitCode"), str(stopped.get("message") or "")
     if code == SKIP:
         return _fate(End.SKIPPED, job, f"it has nothing to do (exit code {SKIP}): {_last(words) or 'see its log'}", again=False)
-    if said is not None and code and code < _SIGNALS:
-        return Fate(End.FAILED, f"{_whose(job)} failed: {said.message}", said.kind in ("", "UnavailableError"), said.kind)
+    said = _own_words(words) if code else None
+    if said is not None:
+        kind, message = said
+        return Fate(End.FAILED, f"{_whose(job)} failed: {message}", kind in AGAIN, kind)
     by_the_cluster = _ended_by_the_cluster(seen, job, stopped)
     if by_the_cluster is not None:
         return by_the_cluster
@@ -207,7 +209,7 @@ def _no_node(job: Job, message: str, waited: float) -> Fate:
         "were unschedulable": "uncordon a node, or add one",
     }
     todo = next((remedy for sign, remedy in remedies.items() if sign in message), f"add a node, or ask for less in {where}")
-    return _fate(End.UNSCHEDULABLE, job, f"no node took it in {waited / 60:.0f} minutes ({_short(message)}): {todo}", again=False)
+    return _fate(End.UNSCHEDULABLE, job, f"no node took it in {waited / 60:.0f} minutes ({_bare(message)}): {todo}", again=False)
 
 
 def _remedy(said: str) -> str:
@@ -218,6 +220,15 @@ def _remedy(said: str) -> str:
 
 def _deleted(job: Job) -> Fate:
     return _fate(End.DELETED, job, "it was deleted before it committed a result: another pod starts again", again=True)
+
+
+def _own_words(message: str) -> tuple[str, str] | None:
+    """Kind and message of the error that the work left as its termination message."""
+    try:
+        said = json.loads(message)
+        return str(said["kind"]), str(said["message"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _fate(kind: End, job: Job, what: str, *, again: bool) -> Fate:
@@ -257,3 +268,7 @@ def _last(words: str) -> str:
 def _short(text: str) -> str:
     line = " ".join(str(text).split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _bare(message: str) -> str:
+    return _PREEMPTION.sub("", _short(message))
