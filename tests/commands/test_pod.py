@@ -164,6 +164,13 @@ class TestEnds:
         assert "SIGKILL" in self.error(ports, tmp_path)["message"]
         assert (tmp_path / "store" / "orders" / SNAPSHOT.key / "log").read_text() == "half a line\n"
 
+    @pytest.mark.parametrize("code", [99, 2])
+    def test_work_that_ends_itself_without_an_error_keeps_its_exit_code(
+        self, ports: Wiring, monkeypatch: pytest.MonkeyPatch, code: int
+    ) -> None:
+        assert self.run(ports, monkeypatch, f"exit {code}") == code
+        assert self.last_words(ports) == ""
+
     def test_a_request_to_stop_reaches_the_work(self, ports: Wiring, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
         assert self.run(ports, monkeypatch, "exec sleep 60") == 128 + signal.SIGTERM

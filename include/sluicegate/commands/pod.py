@@ -1,4 +1,4 @@
-"""What a pod starts: `work` carries out an order that lies in the store."""
+"""What a pod starts: `work` carries out an order that lies in the store, `fetch` brings a server's package from there."""
 
 import argparse
 import contextlib
@@ -26,10 +26,21 @@ KILLED = 128
 
 
 def add_commands(verbs: "Verbs") -> None:
-    """Add work."""
+    """Add work and fetch."""
     work = verbs.add_parser("work", help="carry out the order at a URL of the store and commit its result there")
     work.add_argument("--order-url", required=True, metavar="URL")
     work.set_defaults(run=_work)
+    fetch = verbs.add_parser("fetch", help="bring the model package of this digest from the store to a folder")
+    fetch.add_argument("--digest", required=True, help="SHA-256 of its manifest")
+    fetch.add_argument("--to", required=True, type=Path)
+    fetch.set_defaults(run=_fetch)
+
+
+def _fetch(args: argparse.Namespace) -> None:
+    from sluicegate.serving import depot
+    from sluicegate.settings import Settings
+
+    depot.fetch(Settings.from_environment().store_url, args.digest, args.to)
 
 
 def _work(args: argparse.Namespace) -> int:
@@ -94,6 +105,8 @@ def _tell(ports: "Wiring", folder: Path, failure: "Failure | None") -> None:
 def _exit_code(failure: "Failure", code: int) -> int:
     if code < 0:
         return KILLED - code
+    if not failure.kind:
+        return code  # it ended itself and means something by that: 99 is nothing to do
     kind = getattr(errors, failure.kind, Exception)
     if issubclass(kind, errors.UnfinishedError):
         return UNFINISHED
