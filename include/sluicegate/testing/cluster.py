@@ -8,10 +8,13 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import PROJECT
@@ -30,7 +33,7 @@ ABSENT = (
 class Cluster:
     """A running cluster: how to reach it, and kubectl."""
 
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     """Whole environment for processes that use it: KUBECONFIG, PATH with kubectl and prometheus, AWS_* of the object store."""
     shared: bool = False
     """Whether it is the one of `SHARED`, whose images are built and loaded on this machine."""
@@ -49,6 +52,32 @@ class Cluster:
         if check and done.returncode:
             raise UnavailableError(f"kubectl {' '.join(arguments)} failed ({done.returncode}): {done.stderr.strip()[-800:]}")
         return done
+
+    def rendered(self, overlay: Path, namespace: str) -> list[dict[str, Any]]:
+        """The objects of an overlay of docker/kubernetes, in another namespace."""
+        with tempfile.TemporaryDirectory(prefix="sluicegate-overlay-") as folder:
+            base = os.path.relpath(overlay.resolve(), Path(folder).resolve())  # kustomize takes no absolute paths
+            whole = {
+                "apiVersion": "kustomize.config.k8s.io/v1beta1",
+                "kind": "Kustomization",
+                "namespace": namespace,
+                "resources": [base],
+            }
+            (Path(folder) / "kustomization.yaml").write_text(json.dumps(whole))
+            return list(yaml.safe_load_all(self.kubectl("kustomize", folder).stdout))
+
+    def apply(self, things: Sequence[Mapping[str, Any]], *options: str) -> None:
+        """Make these objects."""
+        self.kubectl("apply", "-f", "-", *options, given=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(things)}))
+
+    def acting_as(self, account: str, namespace: str, folder: Path) -> "Cluster":
+        """The same cluster as one of its service accounts sees it, by a token of an hour; its kubeconfig lies in `folder`."""
+        token = self.kubectl("create", "token", account, "--namespace", namespace).stdout.strip()
+        config = json.loads(self.kubectl("config", "view", "--raw", "--minify", "--flatten", "-o", "json").stdout)
+        config["users"] = [{"name": user["name"], "user": {"token": token}} for user in config["users"]]
+        path = folder / f"{account}.kubeconfig"
+        path.write_text(json.dumps(config))
+        return Cluster({**self.environment, "KUBECONFIG": str(path)}, self.shared)
 
     @contextmanager
     def namespace(self) -> Iterator[str]:

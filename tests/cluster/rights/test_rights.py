@@ -1,0 +1,166 @@
+"""Each role's service account: what it may do is a list in the documentation, and everything else is tried and refused."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from sluicegate import kube
+from sluicegate.errors import RefusedError
+from sluicegate.settings import PROJECT, Settings
+from sluicegate.testing.cluster import Cluster
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+ROLES = ("airflow", "release", "keeper", "gateway", "server", "work")
+RIGHTS = {"ServiceAccount", "Role", "RoleBinding"}
+
+
+@dataclass(frozen=True)
+class Account:
+    """One role's service account, as a pod that has its token would act."""
+
+    name: str
+    namespace: str
+    cluster: Cluster
+    api: "ApiClient"
+
+    def may(self) -> set[str]:
+        """Lines of `kubectl auth can-i --list`: resource, names, verbs."""
+        listed = self.cluster.kubectl("auth", "can-i", "--list", "--namespace", self.namespace).stdout.splitlines()[1:]
+        return {re.sub(r"\s+", " ", line).strip() for line in listed}
+
+    def tries(self, verb: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """One request, tried out on the real API server without leaving anything behind."""
+        place = path.replace("NS", self.namespace)
+        kind = "application/merge-patch+json" if verb == "PATCH" else "application/json"
+        dry = {} if verb == "GET" else {"dryRun": "All"}
+        return kube.request(self.api, verb, place, body, dry, kind)
+
+
+@pytest.fixture(scope="module")
+def namespace(module_namespaces: Callable[[], str]) -> str:
+    return module_namespaces()
+
+
+@pytest.fixture(scope="module")
+def accounts(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Account]:
+    """Service accounts and roles of the overlay `small`, and one account that was given nothing."""
+    things = cluster.rendered(PROJECT / "docker" / "kubernetes" / "overlays" / "small", namespace)
+    nobody = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "sluicegate-nobody", "namespace": namespace}}
+    cluster.apply([thing for thing in things if thing["kind"] in RIGHTS] + [nobody])
+    folder = tmp_path_factory.mktemp("accounts")
+    return {role: _account(cluster, role, namespace, folder) for role in (*ROLES, "nobody")}
+
+
+def _account(cluster: Cluster, role: str, namespace: str, folder: Path) -> Account:
+    acting = cluster.acting_as(f"sluicegate-{role}", namespace, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KUBECONFIG", acting.environment["KUBECONFIG"])
+        return Account(role, namespace, acting, kube.client(Settings(profile="kubernetes")))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_do_what_the_documentation_lists_and_nothing_else(role: str, accounts: dict[str, Account]) -> None:
+    everybody = accounts["nobody"].may()
+    assert accounts[role].may() - everybody == _documented(role)
+
+
+def _documented(role: str) -> set[str]:
+    """The block of this role in the documentation; a role that may do nothing has none."""
+    text = (PROJECT / "docs" / "kubernetes.md").read_text()
+    block = re.search(rf"^`sluicegate-{role}`.*?\n\n((?:    .*\n)+)", text, re.M)
+    lines = block[1].splitlines()[1:] if block else []
+    return {re.sub(r"\s+", " ", line).strip() for line in lines}
+
+
+def _pod(**spec: Any) -> dict[str, Any]:
+    container = {"name": "base", "image": "localhost/nothing:1"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "tried"}, "spec": {"containers": [container], **spec}}
+
+
+ROUTE = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "tried"}, "spec": {}}
+BINDING = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "tried"},
+    "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+    "subjects": [],
+}
+CORE, APPS, GATEWAYS = "/api/v1/namespaces/NS", "/apis/apps/v1/namespaces/NS", "/apis/gateway.networking.k8s.io/v1/namespaces/NS"
+RBAC, NET = "/apis/rbac.authorization.k8s.io/v1/namespaces/NS", "/apis/networking.k8s.io/v1/namespaces/NS"
+ALL = set(ROLES)
+
+FORBIDDEN: dict[str, tuple[set[str], str, str, Mapping[str, Any] | None]] = {
+    "read a secret": (ALL, "GET", f"{CORE}/secrets/sluicegate", None),
+    "list the secrets": (ALL, "GET", f"{CORE}/secrets", None),
+    "write a secret": (ALL, "PATCH", f"{CORE}/secrets/sluicegate", {}),
+    "read the settings of others": (ALL, "GET", f"{CORE}/configmaps/sluicegate", None),
+    "open a shell in a pod": (ALL, "GET", f"{CORE}/pods/tried/exec?command=sh", None),
+    "attach to a pod": (ALL, "GET", f"{CORE}/pods/tried/attach", None),
+    "tunnel into a pod": (ALL, "GET", f"{CORE}/pods/tried/portforward", None),
+    "put a container into a running pod": (ALL, "PATCH", f"{CORE}/pods/tried/ephemeralcontainers", {}),
+    "get a token of another account": (ALL, "POST", f"{CORE}/serviceaccounts/sluicegate-release/token", {"spec": {}}),
+    "grant itself rights": (ALL, "POST", f"{RBAC}/rolebindings", BINDING),
+    "widen its role": (ALL, "PATCH", f"{RBAC}/roles/sluicegate-keeper", {"rules": []}),
+    "lift the quota": (ALL, "DELETE", f"{CORE}/resourcequotas/sluicegate", None),
+    "weaken the pod standard": (ALL, "PATCH", CORE, {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": None}}}),
+    "delete the namespace": (ALL, "DELETE", CORE, None),
+    "see the nodes": (ALL, "GET", "/api/v1/nodes", None),
+    "see other namespaces": (ALL, "GET", "/api/v1/namespaces", None),
+    "see pods elsewhere": (ALL, "GET", "/api/v1/namespaces/default/pods", None),
+    "make pods elsewhere": (ALL, "POST", "/api/v1/namespaces/default/pods", _pod()),
+    "route elsewhere": (ALL, "PATCH", "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes/tried", {}),
+    "make pods": (ALL - {"airflow"}, "POST", f"{CORE}/pods", _pod()),
+    "delete pods": (ALL - {"airflow"}, "DELETE", f"{CORE}/pods/tried", None),
+    "see pods": (ALL - {"airflow", "release"}, "GET", f"{CORE}/pods", None),
+    "make deployments": (ALL - {"release"}, "PATCH", f"{APPS}/deployments/tried?fieldManager=x", {}),
+    "stop a server": (ALL - {"release"}, "DELETE", f"{APPS}/deployments/tried", None),
+    "scale a server": (ALL - {"release"}, "PATCH", f"{APPS}/deployments/tried/scale", {}),
+    "open the network": (ALL - {"release"}, "DELETE", f"{NET}/networkpolicies/nobody", None),
+    "make routes": (ALL - {"release"}, "POST", f"{GATEWAYS}/httproutes", ROUTE),
+    "delete routes": (ALL - {"release"}, "DELETE", f"{GATEWAYS}/httproutes/tried", None),
+    "change routes": (ALL - {"release", "airflow", "keeper"}, "PATCH", f"{GATEWAYS}/httproutes/tried", {}),
+    "change the gateway": (ALL, "PATCH", f"{GATEWAYS}/gateways/sluicegate", {}),
+}
+"""What → who must not, and how it is tried."""
+
+
+@pytest.mark.parametrize(("what", "role"), [(what, role) for what in FORBIDDEN for role in ROLES if role in FORBIDDEN[what][0]])
+def test_a_role_that_tries_what_it_has_no_business_with_is_refused(what: str, role: str, accounts: dict[str, Account]) -> None:
+    _, verb, path, body = FORBIDDEN[what]
+    account = accounts[role]
+    with pytest.raises(
+        RefusedError, match=rf'the cluster forbids .*system:serviceaccount:{account.namespace}:sluicegate-{role}\\?" cannot'
+    ):
+        account.tries(verb, path, body)
+
+
+@pytest.mark.parametrize(
+    ("role", "verb", "path", "body"),
+    [
+        ("airflow", "POST", f"{CORE}/pods", _pod()),
+        ("airflow", "GET", f"{CORE}/pods", None),
+        ("release", "GET", f"{APPS}/deployments", None),
+        ("release", "GET", f"{CORE}/services", None),
+    ],
+)
+def test_the_same_way_of_trying_succeeds_with_what_a_role_is_there_for(
+    role: str, verb: str, path: str, body: Mapping[str, Any] | None, accounts: dict[str, Account]
+) -> None:
+    assert accounts[role].tries(verb, path, body)["kind"] in ("Pod", "PodList", "DeploymentList", "ServiceList")
+
+
+@pytest.mark.parametrize("role", ["work", "server"])
+def test_a_pod_without_business_with_the_cluster_gets_no_token(role: str, accounts: dict[str, Account], cluster: Cluster) -> None:
+    namespace = accounts[role].namespace
+    made = cluster.kubectl(
+        *("create", "--dry-run=server", "-n", namespace, "-o", "jsonpath={.spec.volumes}", "-f", "-"),
+        given=json.dumps(_pod(serviceAccountName=f"sluicegate-{role}")),
+    )
+    assert "token" not in made.stdout
