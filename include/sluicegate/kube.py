@@ -139,6 +139,12 @@ def remove(api: "ApiClient", api_version: str, kind: str, namespace: str, name: 
         return
 
 
+def log(api: "ApiClient", namespace: str, pod: str, container: str, lines: int) -> str:
+    """The end of what a container wrote."""
+    path = f"{_path('v1', 'Pod', namespace, pod)}/log"
+    return _ask(api, "GET", path, query={"container": container, "tailLines": str(lines)}).decode(errors="replace")
+
+
 def request(
     api: "ApiClient",
     method: str,
@@ -148,14 +154,26 @@ def request(
     content_type: str = "application/json",
 ) -> dict[str, Any]:
     """One request for JSON, for what the verbs above do not cover; `path` begins with /api or /apis."""
-    headers = {**api.default_headers, "Accept": "application/json", "Content-Type": content_type}
+    found: dict[str, Any] = json.loads(_ask(api, method, path, body, query, content_type))
+    return found
+
+
+def _ask(
+    api: "ApiClient",
+    method: str,
+    path: str,
+    body: Thing | Sequence[Any] | None = None,
+    query: Mapping[str, str] | None = None,
+    content_type: str = "application/json",
+) -> bytes:
+    headers = {**api.default_headers, "Accept": "application/json, */*", "Content-Type": content_type}
     api.update_params_for_auth(headers, [], ["BearerToken"])
     with translated(f"{method} {path}"):
         answer = api.request(
             method, api.configuration.host + path, list((query or {}).items()), headers, body=body, _request_timeout=TIMEOUT_S
         )
-    found: dict[str, Any] = json.loads(answer.data)
-    return found
+    content: bytes = answer.data
+    return content
 
 
 def _path(api_version: str, kind: str, namespace: str, name: str | None = None) -> str:

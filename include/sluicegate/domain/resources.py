@@ -33,6 +33,14 @@ Cores = Annotated[str, BeforeValidator(cores)]
 Size = Annotated[str, BeforeValidator(size)]
 
 
+def node_labels(chosen: dict[str, str]) -> dict[str, str]:
+    """Labels of nodes, as they may be written; ValueError for any other."""
+    for key, value in chosen.items():
+        if not _KEY.fullmatch(key) or not _VALUE.fullmatch(value):
+            raise ValueError(f"{key!r}: {value!r} is no label of a node: letters, digits, '-', '_' and '.', at most 63 each")
+    return chosen
+
+
 class Toleration(Part):
     """A taint of nodes that the pod may run on all the same."""
 
@@ -83,7 +91,4 @@ class Resources(Part):
     @field_validator("node_selector")
     @classmethod
     def _labels(cls, chosen: dict[str, str]) -> dict[str, str]:
-        for key, value in chosen.items():
-            if not _KEY.fullmatch(key) or not _VALUE.fullmatch(value):
-                raise ValueError(f"{key!r}: {value!r} is no label of a node: letters, digits, '-', '_' and '.', at most 63 each")
-        return chosen
+        return node_labels(chosen)

@@ -9,10 +9,10 @@ from sluicegate.ports.runtime import ServerStatus
 
 
 class MemoryRuntime:
-    """Implements the Runtime port. Versions named in `broken` start and never become ready; `most` servers of one have room."""
+    """Implements the Runtime port. Versions named in `broken` start and never become ready; of one version `room` servers do."""
 
-    def __init__(self, broken: tuple[str, ...] = (), most: int = 100) -> None:
-        self.broken, self.most = broken, most
+    def __init__(self, broken: tuple[str, ...] = (), room: int = 100) -> None:
+        self.broken, self.room = broken, room
         self._servers: dict[tuple[str, str], Target] = {}
         self._wanted: dict[tuple[str, str], int] = {}
 
@@ -22,10 +22,11 @@ class MemoryRuntime:
         return self._servers.setdefault((model, version), Target(version, "127.0.0.1", 9000 + len(self._servers)))
 
     def scale(self, model: str, version: str, servers: int) -> int:
+        refuse_names(model, version)
         if (model, version) not in self._servers:
             raise RefusedError(f"version {version} of model '{model}' has no server: deploy it first")
-        self._wanted[model, version] = min(self.most, max(servers, self._wanted[model, version]))
-        return min(servers, self.most)
+        self._wanted[model, version] = max(servers, self._wanted[model, version])
+        return servers
 
     def status(self, model: str) -> list[ServerStatus]:
         return [self._status(*key) for key in self._servers if key[0] == model]
@@ -36,6 +37,7 @@ class MemoryRuntime:
         self._wanted.pop((model, version), None)
 
     def _status(self, model: str, version: str) -> ServerStatus:
-        ready, wanted = version not in self.broken, self._wanted[model, version]
-        detail = "" if ready else "golden outputs differ"
-        return ServerStatus(model, self._servers[model, version], True, ready, detail, wanted if ready else 0, wanted)
+        wanted = self._wanted[model, version]
+        servers = 0 if version in self.broken else min(wanted, self.room)
+        detail = "golden outputs differ" if version in self.broken else "" if servers == wanted else "no node takes the server"
+        return ServerStatus(model, self._servers[model, version], True, servers > 0, detail, servers, wanted)
