@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from sluicegate.errors import UnavailableError
-from sluicegate.testing.gateway import free_port, get, started, wait_until
+from sluicegate.testing.gateway import free_port, get, wait_until
 
 EVERY = "1s"
 """Interval of scraping, as in the shipped configuration."""
@@ -21,11 +21,29 @@ EVERY = "1s"
 class RunningPrometheus:
     """A running server and the targets that it was told."""
 
-    port: int
-    process: "subprocess.Popen[bytes]"
+    program: str
     folder: Path
+    port: int
+    process: "subprocess.Popen[bytes] | None" = None
     targets: dict[str, dict[str, Mapping[str, str]]] = field(default_factory=dict)
     """Job -> address -> labels."""
+
+    def start(self) -> None:
+        """Start it, or start it again where it stopped; returns when it answers."""
+        command = [self.program, f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/data"]
+        command += [
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--log.level=warn",
+            f"--scrape.discovery-reload-interval={EVERY}",
+        ]
+        with (self.folder / "prometheus.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        wait_until(lambda: bool(get(self.port, "/-/ready")), patience=60.0)
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     @property
     def url(self) -> str:
@@ -57,18 +75,16 @@ def find_prometheus(path: str | None = None) -> str:
 
 
 @contextmanager
-def running_prometheus(
-    program: str, folder: Path, jobs: Mapping[str, str], port: int | None = None
-) -> Iterator[RunningPrometheus]:
+def running_prometheus(program: str, folder: Path, jobs: Mapping[str, str]) -> Iterator[RunningPrometheus]:
     """A server that scrapes these jobs (name -> path of the page) every second; it has no targets yet."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prometheus.yml").write_text(yaml.safe_dump(_configuration(folder, jobs)))
-    port = port or free_port()
-    command = [program, f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
-    with started(command, folder / "prometheus.log") as process:
-        wait_until(lambda: bool(get(port, "/-/ready")), patience=60.0)
-        yield RunningPrometheus(port, process, folder)
+    running = RunningPrometheus(program, folder, free_port())
+    try:
+        running.start()
+        yield running
+    finally:
+        running.kill()
 
 
 def _configuration(folder: Path, jobs: Mapping[str, str]) -> Mapping[str, object]:
