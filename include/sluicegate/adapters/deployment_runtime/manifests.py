@@ -10,8 +10,8 @@ from sluicegate.settings import Settings
 
 PORT, PULSE_PORT = 8080, 8081
 USER = 10001
-SERVER, FETCH = "server", "fetch"
-"""Names of the containers that serve and that bring the package."""
+SERVER, FETCH, SHIP = "server", "fetch", "ship"
+"""Containers: one answers, one brings the package before it starts, one takes its prediction log to the store while it runs."""
 PACKAGE_MARK = "sluicegate/package"
 """Annotation: digest of the package that is served."""
 VERSION_MARK = "sluicegate/version"
@@ -20,8 +20,8 @@ PRE_STOP_S = 3
 """Seconds in which everybody hears that a pod ends, before the server itself does."""
 LINGER_S = 3
 """Then seconds in which whoever has not heard of it is still served, on connections that close behind each answer."""
-GRACE_S = 30
-"""From the request to stop to the kill, seconds: the two above, 5 s to drain, and time to ship the last lines of the log."""
+GRACE_S = 45
+"""From the request to stop to the kill, seconds: the two above, 5 s to drain, and 20 s to ship the last lines of the log."""
 STORE_KEYS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -32,7 +32,6 @@ STORE_KEYS = (
 )
 """What of the Secret opens the store. Containers that run a model's code get none of it."""
 SECRET = "sluicegate"  # noqa: S105
-_BOUND = {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "64Mi"}
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ def _pod(what: Version, serving: Serving, settings: Settings) -> dict[str, Any]:
             **{"runAsUser": USER, "runAsGroup": USER, "fsGroup": USER},
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "initContainers": [_fetch(what, settings)],
+        "initContainers": [_fetch(what, settings), _ship(what, settings)],
         "containers": [_server(what, serving, settings)],
         "volumes": [
             {"name": "package", "emptyDir": {"sizeLimit": "1Gi"}},
@@ -167,10 +166,24 @@ def _pod(what: Version, serving: Serving, settings: Settings) -> dict[str, Any]:
 def _fetch(what: Version, settings: Settings) -> dict[str, Any]:
     """Brings the package, held against its digest, and executes nothing of it."""
     words = ["fetch", "--digest", what.package, "--to", "/package/model"]
-    return _container(FETCH, settings, words) | {
-        "env": [{"name": "SLUICEGATE_STORE_URL", "value": settings.store_url}, *_store_keys()],
-        "resources": {"requests": _BOUND, "limits": {k: v for k, v in _BOUND.items() if k != "cpu"}},
-        "volumeMounts": [{"name": "package", "mountPath": "/package"}, {"name": "tmp", "mountPath": TMP}],
+    return _container(FETCH, settings, words) | _with_the_store(settings, {"name": "package", "mountPath": "/package"})
+
+
+def _ship(what: Version, settings: Settings) -> dict[str, Any]:
+    """Outlives the server, so that its last lines arrive too; one that fails starts again and holds up nobody."""
+    words = ["ship", "--log-dir", "/log", "--model", what.model, "--version", what.version]
+    helper = _container(SHIP, settings, words) | _with_the_store(settings, {"name": "log", "mountPath": "/log"})
+    return helper | {"restartPolicy": "Always"}
+
+
+def _with_the_store(settings: Settings, mount: Mapping[str, Any]) -> dict[str, Any]:
+    """What a helper gets that talks to the store."""
+    ours = {"SLUICEGATE_STORE_URL": settings.store_url, "SLUICEGATE_HOME": f"{TMP}/sluicegate"}
+    kept = {"memory": "256Mi", "ephemeral-storage": "64Mi"}
+    return {
+        "env": [*({"name": name, "value": value} for name, value in ours.items()), *_store_keys()],
+        "resources": {"requests": {"cpu": "20m", **kept}, "limits": kept},
+        "volumeMounts": [mount, {"name": "tmp", "mountPath": TMP}],
     }
 
 

@@ -60,7 +60,7 @@ class DeploymentRuntime:
         least = manifests.autoscaler(what, self._serving(model), self._settings, servers)
         kube.apply(self._api, manifests.owned(least, found))
         if found["spec"].get("replicas", 1) < servers:  # at once: the autoscaler looks every 15 s only
-            place = f"/apis/apps/v1/namespaces/{self._settings.namespace}/deployments/{what.name}/scale"
+            place = f"/apis/apps/v1/namespaces/{self._settings.namespace}/deployments/{what.name}"
             kube.request(self._api, "PATCH", place, {"spec": {"replicas": servers}}, content_type="application/merge-patch+json")
         return servers
 
