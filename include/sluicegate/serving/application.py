@@ -18,7 +18,7 @@ class ServerApplication:
         self._path = f"/models/{service.model.manifest.model}/predict"
         self.connections = Connections(self, headers)
         self._metrics = Metrics(service, self.connections)
-        self._watched = Watched(service)
+        self._watched = Watched(service, lambda: self.connections.closing)
         self._trouble: str | None = "the golden rows have not been scored yet"
         self._pages = {
             "/health/live": self._live,

@@ -7,7 +7,7 @@ GET /answers/<number>   what this process answered from that number on, for whoe
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import orjson
@@ -21,9 +21,15 @@ EVIDENCE = "/metrics/evidence"
 
 
 class Watched:
-    """The two pages of one server. Safe to be asked from several threads."""
+    """The two pages of one server. Safe to be asked from several threads.
 
-    def __init__(self, service: Service) -> None:
+    Parameters
+    ----------
+    ending : whether the server was told to stop; it says so as long as it can, so that its silence is then no outage.
+    """
+
+    def __init__(self, service: Service, ending: Callable[[], bool]) -> None:
+        self._ending = ending
         manifest = service.model.manifest
         self._service, self._range = service, manifest.score_range
         self.process = process_name(service.started_at)
@@ -50,11 +56,12 @@ class Watched:
     def _told(self) -> Iterator[tuple[Labels, float | None]]:
         answers = self._service.counters["answer"].requests
         facts = {"taken_at": time.time(), "started_at": self._service.started_at, "answers": answers}
-        for name, value in {**facts, "cpu_seconds": time.process_time(), "memory_bytes": memory_bytes()}.items():
+        facts |= {"cpu_seconds": time.process_time()} | ({"ending": 1} if self._ending() else {})
+        for name, value in {**facts, "memory_bytes": memory_bytes()}.items():
             yield (*self._facts, ("fact", name)), value
 
     def _answers(self, number: int) -> bytes:
-        told: dict[str, Any] = {**self._label, "process": self.process, "score_range": self._range}
+        told: dict[str, Any] = {**self._label, "process": self.process, "score_range": self._range, "ending": self._ending()}
         return orjson.dumps(told | {"answers": self._service.recent.since(number)})
 
 

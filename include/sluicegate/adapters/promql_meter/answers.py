@@ -8,7 +8,6 @@ import orjson
 import urllib3
 
 from sluicegate.domain.pairing import Line
-from sluicegate.errors import UnavailableError
 from sluicegate.serving.recent import MOST_TOLD
 from sluicegate.serving.watched import ANSWERS
 
@@ -32,6 +31,8 @@ class PodAnswers:
         self.score_range = (0.0, 1.0)
         self.read_at = clock()
         """When it was last read to its end."""
+        self.ending = False
+        """Whether it said that it ends: then its silence is no outage."""
         self.lost = 0
         """Answers that were forgotten before they were read."""
 
@@ -45,7 +46,7 @@ class PodAnswers:
                 if len(told) < MOST_TOLD:
                     self.read_at = self._clock()
                     break
-        except UnavailableError:
+        except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError):  # what is no answer of ours is silence
             pass
         return lines
 
@@ -54,6 +55,7 @@ class PodAnswers:
         if told["process"] != self._process:  # another process counts from zero
             begun, self._process, self._next = self._next, told["process"], 0
             told = self._told() if begun else told
+        self.ending = bool(told["ending"])
         low, high = told["score_range"]
         self.score_range = (float(low), float(high))
         for number, request_id, received_at, role, user, score, decision in told["answers"]:
@@ -63,15 +65,11 @@ class PodAnswers:
                 yield Line(request_id, received_at, role, user, score, decision)
 
     def _told(self) -> Any:
-        url = f"http://{self._address}{ANSWERS}{self._next}"
-        try:
-            answer = self._pool.request("GET", url)
-            told = orjson.loads(answer.data)
-            if (told["model"], told["version"]) != self._label:
-                raise ValueError(f"it serves version {told['version']} of '{told['model']}'")
-            return told
-        except (urllib3.exceptions.HTTPError, ValueError, KeyError, TypeError) as e:
-            raise UnavailableError(f"{url} does not tell its answers ({e!r})") from e
+        answer = self._pool.request("GET", f"http://{self._address}{ANSWERS}{self._next}")
+        told = orjson.loads(answer.data)
+        if (told["model"], told["version"]) != self._label:
+            raise ValueError(f"{self._address} serves version {told['version']} of '{told['model']}'")
+        return told
 
 
 def pool() -> urllib3.PoolManager:

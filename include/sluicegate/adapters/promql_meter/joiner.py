@@ -115,7 +115,7 @@ class Joiner:
             yield (*self._process, ("fact", name)), value
         for model in {pod.model for pod in self._pods}:
             sources = [source for pod, source in self._pods.items() if pod.model == model]
-            unread = sum(now - source.read_at > UNREAD_S for source in sources)
+            unread = sum(now - source.read_at > UNREAD_S and not source.ending for source in sources)
             lost = sum(source.lost for source in sources)
             yield (*self._process, ("fact", "unread"), ("model", model)), unread
             yield (*self._process, ("fact", "lost"), ("model", model)), lost

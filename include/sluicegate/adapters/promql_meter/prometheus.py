@@ -42,10 +42,10 @@ class Prometheus:
         fields = {"query": f'label_replace(vector(time()), "fact", "now", "", "") or {text}', "timeout": f"{self._timeout}"}
         try:
             answer = self._pool.request("POST", self._url, fields=fields, encode_multipart=False)
-        except urllib3.exceptions.TimeoutError as e:
-            raise UnavailableError(f"Prometheus at {self._url} does not answer within {self._timeout} s") from e
         except urllib3.exceptions.HTTPError as e:
-            raise UnavailableError(f"Prometheus at {self._url} does not answer ({e!r}): is it running?") from e
+            late = isinstance(e, urllib3.exceptions.TimeoutError) and not isinstance(e, urllib3.exceptions.NewConnectionError)
+            why = f"within {self._timeout} s" if late else f"({e}): is it running?"
+            raise UnavailableError(f"Prometheus at {self._url} does not answer {why}") from e
         if answer.status != 200:
             raise UnavailableError(f"Prometheus at {self._url} answers {answer.status}: {answer.data[:200]!r}")
         try:

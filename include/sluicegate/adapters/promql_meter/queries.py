@@ -73,7 +73,8 @@ def processes(target: str) -> str:
     taken = f'{FACTS}{{{target},fact="taken_at"}}'
     sampled = renamed(f"timestamp({taken})", "fact", "sampled_at")
     seen = renamed(f"last_over_time({taken}[{REMEMBERED}])", "fact", "last_seen")
-    return f"{FACTS}{{{target}}} or {sampled} or {seen}"
+    ended = renamed(f'last_over_time({FACTS}{{{target},fact="ending"}}[{REMEMBERED}])', "fact", "ended")
+    return f"{FACTS}{{{target}}} or {sampled} or {seen} or {ended}"
 
 
 def targets(target: str) -> str:

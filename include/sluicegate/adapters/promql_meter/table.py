@@ -118,13 +118,12 @@ def _place(labels: Mapping[str, str]) -> int:
 def check_targets(table: Table) -> None:
     """UnavailableError when a target that could have counted is not seen, or what is seen is old or seen twice.
 
-    A pod that has never been scraped and is new is starting: it counted nothing yet.
+    A pod that has never been scraped and is new is starting: it counted nothing yet. One that said that it ends has ended.
     """
-    up, before = table.facts.get("up", {}), table.facts.get("up_before", {})
+    up = table.facts.get("up", {})
     if not up:
         raise UnavailableError("Prometheus scrapes no pod of it")
-    known = {process[:2] for process in (*table.facts.get("last_seen", {}), *before)}
-    silent = [target.pod or target.instance for target, value in up.items() if value != 1 and target[:2] in known]
+    silent = [target.pod or target.instance for target, value in up.items() if value != 1 and _counts(table, target)]
     if silent:
         raise UnavailableError(f"{len(silent)} of {len(up)} pods cannot be scraped ({', '.join(sorted(silent)[:3])})")
     speaking = {process[:2] for process in table.processes}
@@ -134,6 +133,15 @@ def check_targets(table: Table) -> None:
             f"{len(mute)} of {len(up)} pods are scraped and tell no evidence of it ({', '.join(sorted(mute)[:3])})"
         )
     _check_processes(table)
+
+
+def _counts(table: Table, target: Process) -> bool:
+    """Whether a target that is silent now may have counted something that nobody has seen."""
+    seen = table.facts.get("last_seen", {})
+    mine = sorted((process for process in seen if process[:2] == target[:2]), key=lambda process: seen[process])
+    if mine:
+        return mine[-1] not in table.facts.get("ended", {})
+    return any(before[:2] == target[:2] for before in table.facts.get("up_before", {}))
 
 
 def _check_processes(table: Table) -> None:
