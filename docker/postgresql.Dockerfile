@@ -2,7 +2,7 @@
 FROM python:3.11-slim-bookworm
 RUN mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf \
  && apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends postgresql-15 \
- && rm -rf /var/lib/apt/lists/* \
+ && rm -rf /var/lib/apt/lists/* /usr/lib/*/libLLVM-*.so* /usr/lib/postgresql/15/lib/bitcode /usr/lib/postgresql/15/lib/llvmjit.so \
  && mkdir /opt/sluicegate && dpkg-query -W > /opt/sluicegate/lock.txt \
  && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sluicegate
 COPY docker/postgresql/start /usr/local/bin/start

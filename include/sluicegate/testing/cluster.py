@@ -53,22 +53,28 @@ class Cluster:
             raise UnavailableError(f"kubectl {' '.join(arguments)} failed ({done.returncode}): {done.stderr.strip()[-800:]}")
         return done
 
-    def rendered(self, overlay: Path, namespace: str) -> list[dict[str, Any]]:
-        """The objects of an overlay of docker/kubernetes, in another namespace."""
+    def rendered(
+        self, overlay: Path, namespace: str, *components: Path, images: Mapping[str, str] | None = None
+    ) -> list[dict[str, Any]]:
+        """The objects of an overlay of docker/kubernetes in another namespace, with more components, with these images by role."""
+        named = [(f"sluicegate-{role}", *image.rpartition(":")) for role, image in (images or {}).items()]
         with tempfile.TemporaryDirectory(prefix="sluicegate-overlay-") as folder:
-            base = os.path.relpath(overlay.resolve(), Path(folder).resolve())  # kustomize takes no absolute paths
+            base, *more = (os.path.relpath(path.resolve(), Path(folder).resolve()) for path in (overlay, *components))
             whole = {
                 "apiVersion": "kustomize.config.k8s.io/v1beta1",
                 "kind": "Kustomization",
                 "namespace": namespace,
-                "resources": [base],
+                "resources": [base],  # kustomize takes no absolute paths
+                "components": more,
+                "images": [{"name": name, "newName": new, "newTag": tag} for name, new, _, tag in named],
             }
             (Path(folder) / "kustomization.yaml").write_text(json.dumps(whole))
             return list(yaml.safe_load_all(self.kubectl("kustomize", folder).stdout))
 
-    def apply(self, things: Sequence[Mapping[str, Any]], *options: str) -> None:
-        """Make these objects."""
-        self.kubectl("apply", "-f", "-", *options, given=json.dumps({"apiVersion": "v1", "kind": "List", "items": list(things)}))
+    def apply(self, things: Sequence[Mapping[str, Any]], *options: str) -> str:
+        """Make these objects; what the API server warns of."""
+        whole = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(things)})
+        return self.kubectl("apply", "-f", "-", *options, given=whole).stderr
 
     def acting_as(self, account: str, namespace: str, folder: Path) -> "Cluster":
         """The same cluster as one of its service accounts sees it, by a token of an hour; its kubeconfig lies in `folder`."""
