@@ -98,10 +98,8 @@ def budget(what: Version, settings: Settings) -> dict[str, Any]:
 def policy(what: Version, settings: Settings) -> dict[str, Any]:
     """Who may ask: pods of ours, and namespaces that a person has marked. Whom it may ask: anybody but who hands out a node's
     credentials, since the store may be anywhere."""
-    asking = [
-        {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "sluicegate"}}},
-        *({"namespaceSelector": {"matchLabels": {f"sluicegate/{mark}": "true"}}} for mark in ("clients", "watching")),
-    ]
+    ours = {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "sluicegate"}}}
+    marked = {mark: {"namespaceSelector": {"matchLabels": {f"sluicegate/{mark}": "true"}}} for mark in ("clients", "watching")}
     anybody = [
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}},
         {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::254/128"]}},
@@ -109,7 +107,10 @@ def policy(what: Version, settings: Settings) -> dict[str, Any]:
     spec = {
         "podSelector": {"matchLabels": what.labels},
         "policyTypes": ["Ingress", "Egress"],
-        "ingress": [{"from": asking, "ports": [{"port": PORT, "protocol": "TCP"}]}],
+        "ingress": [
+            {"from": [ours, *marked.values()], "ports": [{"port": PORT, "protocol": "TCP"}]},
+            {"from": [ours, marked["watching"]], "ports": [{"port": PULSE_PORT, "protocol": "TCP"}]},
+        ],
         "egress": [{"to": anybody}],
     }
     return _thing("networking.k8s.io/v1", "NetworkPolicy", what, settings, spec)
