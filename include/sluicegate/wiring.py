@@ -11,6 +11,7 @@ from sluicegate.errors import SpecError
 from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
+    from sluicegate.adapters.envoy_router import Replica
     from sluicegate.adapters.journal_file import JournalFile
     from sluicegate.adapters.object_store import ObjectStore
     from sluicegate.adapters.order_pods import OrderPods
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         Orders,
         Outbox,
         Registry,
+        RequestLogs,
         Results,
         Router,
         Runtime,
@@ -75,6 +77,12 @@ class Wiring:
         return self.store.results if self.shared else FolderResults(self.settings)
 
     @cached_property
+    def requests(self) -> "RequestLogs":
+        from sluicegate.adapters.folder_requests import FolderRequests
+
+        return self.store.requests if self.shared else FolderRequests(self.settings)
+
+    @cached_property
     def estimators(self) -> "Estimators":
         from sluicegate.adapters.estimators import DottedEstimators
 
@@ -119,16 +127,26 @@ class Wiring:
 
     @cached_property
     def router(self) -> "Router":
-        if self.settings.router != "envoy":
-            from sluicegate.adapters.cluster_router import gateway_api_router, istio_router
+        if self.settings.profile == "kubernetes":
+            from sluicegate.adapters import cluster_router
 
-            return (istio_router if self.settings.router == "istio" else gateway_api_router)(self.settings)
+            made = {
+                "envoy": cluster_router.envoys_router,
+                "gateway-api": cluster_router.gateway_api_router,
+                "istio": cluster_router.istio_router,
+            }
+            return made[self.settings.router](self.settings)
         from sluicegate.adapters.envoy_router import GUARD_WITHIN_S, EnvoyRouter
 
         return EnvoyRouter(self.settings, guard_within=GUARD_WITHIN_S)
 
     @cached_property
     def runtime(self) -> "Runtime":
+        if self.settings.profile == "kubernetes":
+            from sluicegate.adapters.deployment_runtime import DeploymentRuntime
+
+            return DeploymentRuntime(self.settings, lambda model: self.spec(model).serving)
+
         from sluicegate.adapters.supervisor_runtime import SupervisorRuntime
 
         return SupervisorRuntime(self.settings)
@@ -162,6 +180,34 @@ class KeeperPorts:
     clock: "Clock"
     router: "Router"
     journal: "Journal | None"
+
+
+@dataclass(frozen=True)
+class ReplicaPorts:
+    """What the guard beside one Envoy of a cluster has."""
+
+    settings: Settings
+    clock: "Clock"
+    router: "Replica"
+    journal: None = None
+
+
+def replica_ports(settings: Settings | None = None) -> ReplicaPorts:
+    """The ports of one replica's guard, by default for the settings in the environment."""
+    from sluicegate.adapters.cluster_router import envoys_router
+    from sluicegate.adapters.envoy_router import EnvoyRouter, Names, Replica
+
+    ports = wire(settings)
+    kept = envoys_router(ports.settings)
+    local = EnvoyRouter(ports.settings, resolve=Names().address, telling=True)
+    return ReplicaPorts(ports.settings, ports.clock, Replica(local, kept.asked, kept.enforce))
+
+
+def prepare_gateway(settings: Settings) -> None:
+    """Write what an Envoy reads at its start."""
+    from sluicegate.adapters.envoy_router import prepare
+
+    prepare(settings)
 
 
 def keeper_ports(settings: Settings | None = None) -> KeeperPorts:

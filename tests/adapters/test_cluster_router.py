@@ -10,12 +10,13 @@ import pytest
 import xxhash
 
 from sluicegate.adapters.cluster_router import router as engine
-from sluicegate.adapters.cluster_router.dialect import SHOWN, Dialect, seen, seen_as
+from sluicegate.adapters.cluster_router.dialect import Dialect
 from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
 from sluicegate.adapters.cluster_router.istio import Istio
 from sluicegate.adapters.cluster_router.router import ANNOTATION, ClusterRouter
 from sluicegate.domain.route import PARTS, Route, Target
 from sluicegate.domain.route_table import mark
+from sluicegate.domain.route_text import SHOWN, seen, seen_as
 from sluicegate.errors import InputError, RefusedError, StaleTokenError, UnavailableError
 from sluicegate.kube import named
 from sluicegate.testing.route_objects import (

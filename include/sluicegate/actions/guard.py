@@ -18,7 +18,6 @@ from sluicegate.domain.rollout import Kind
 from sluicegate.domain.route import Route
 from sluicegate.ports.clock import Clock
 from sluicegate.ports.journal import Journal
-from sluicegate.ports.router import Router
 
 PAUSE_S = 0.2
 """Between two looks: a lease is enforced at most this long, and some milliseconds, after its end."""
@@ -29,13 +28,21 @@ AUTHOR = "guard"
 LOG = logging.getLogger("sluicegate.guard")
 
 
+class Enforcer(Protocol):
+    """What cuts; every Router can."""
+
+    def enforce(self, now: float) -> list[Route]:
+        """As the Router's."""
+        ...
+
+
 class GuardPorts(Protocol):
     """What the guard needs; every `Ports` has it."""
 
     @property
     def clock(self) -> Clock: ...
     @property
-    def router(self) -> Router: ...
+    def router(self) -> Enforcer: ...
     @property
     def journal(self) -> Journal | None:
         """None where a guard has no database to tell: it then tells its log alone."""

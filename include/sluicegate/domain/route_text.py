@@ -1,10 +1,19 @@
-"""A route as it is kept: JSON with the newest fencing token that wrote it."""
+"""A route as it is kept, JSON with the newest fencing token that wrote it, and as a proxy shows it."""
 
+import base64
+import binascii
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sluicegate.domain.route import Route, Target
+from sluicegate.errors import RefusedError, UnavailableError
+
+SHOWN = "x-sluicegate-route"
+"""Header of the answer at /models/<model>/route: the route that the proxy follows, as the proxy itself has it."""
+EXPIRED_LONG_AGO = 0.0
+"""Lease of a weight that the data plane has and nobody asked for."""
 
 
 @dataclass(frozen=True)
@@ -52,3 +61,18 @@ def shown(route: Route) -> dict[str, Any]:
         "mirror": route.mirror,
         "salt": route.salt,
     }
+
+
+def seen_as(route: Route) -> str:
+    """The value of the header SHOWN."""
+    return base64.urlsafe_b64encode(json.dumps(shown(route), sort_keys=True, separators=(",", ":")).encode()).decode()
+
+
+def seen(value: str) -> Route:
+    """Its inverse, without token and lease."""
+    try:
+        return route_of(json.loads(base64.urlsafe_b64decode(value)), EXPIRED_LONG_AGO)
+    except (binascii.Error, ValueError, LookupError, TypeError, RefusedError) as problem:
+        raise UnavailableError(
+            f"the gateway shows '{value[:80]}' as its route, which is none ({problem}): look who writes it"
+        ) from problem

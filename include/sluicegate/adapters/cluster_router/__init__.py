@@ -5,10 +5,11 @@
     dialect.py       what a kind of gateway must be able to say
     gateway_api.py   HTTPRoute, and the policy that tells the edge the salt
     istio.py         VirtualService, and the EnvoyFilter that does
+    envoys.py        ConfigMaps for the replicas of our own Envoy, whose guards end leases by themselves
     edge.lua         the edge: a request's place on the ring, as a header
     probe.py         what the proxies themselves say they follow
 
-Nothing of ours stands beside such a gateway, so leases are enforced by the keeper (`python -m sluicegate keeper`): no weight is given
+Nothing of ours stands beside a gateway of others, so leases are enforced by the keeper (`python -m sluicegate keeper`): no weight is given
 while none is ready.
 """
 
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from sluicegate import kube
 from sluicegate.adapters.cluster_router.dialect import Dialect
+from sluicegate.adapters.cluster_router.envoys import Envoys
 from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
 from sluicegate.adapters.cluster_router.istio import Istio
 from sluicegate.adapters.cluster_router.objects import KubeObjects
@@ -31,8 +33,12 @@ if TYPE_CHECKING:
 
 KEEPER = "sluicegate-keeper"
 """Deployment that enforces leases."""
+GATEWAY = "sluicegate-gateway"
+"""Service of our own Envoys."""
+REPLICAS_LAST_S = 2.0
+"""How long a list of replicas is believed: a new one must not be left out for long."""
 
-__all__ = ["KEEPER", "ClusterRouter", "gateway_api_router", "istio_router"]
+__all__ = ["KEEPER", "ClusterRouter", "envoys_router", "gateway_api_router", "istio_router"]
 
 
 def gateway_api_router(settings: Settings) -> ClusterRouter:
@@ -50,6 +56,16 @@ def istio_router(settings: Settings) -> ClusterRouter:
     api = cache(partial(kube.client, settings))
     return _router(
         settings, api, Istio(name, namespace, settings.namespace), lambda: [(f"{name}.{namespace}.svc.cluster.local", 80)]
+    )
+
+
+def envoys_router(settings: Settings) -> ClusterRouter:
+    """Router over the replicas of our own Envoy. Each one that is ready has a guard that looks."""
+    api = cache(partial(kube.client, settings))
+    dialect = Envoys(settings.namespace)
+    objects = KubeObjects(api, dialect.kind, settings.namespace)
+    return ClusterRouter(
+        dialect, objects, objects, Probe(partial(_replicas, api, settings.namespace), lasts=REPLICAS_LAST_S).route
     )
 
 
@@ -71,6 +87,21 @@ def _gateway_addresses(api: "Callable[[], ApiClient]", name: str, namespace: str
             f"Gateway '{name}' in namespace '{namespace}' has no address or no HTTP listener: create it, and look at its status"
         )
     return [(addresses[0]["value"], ports[0])]
+
+
+def _replicas(api: "Callable[[], ApiClient]", namespace: str) -> list[Address]:
+    """Address and port of every replica that takes requests."""
+    slices = kube.listed(api(), "discovery.k8s.io/v1", "EndpointSlice", namespace, {"kubernetes.io/service-name": GATEWAY})
+    found = [
+        (endpoint["addresses"][0], port["port"])
+        for part in slices
+        for port in part.get("ports") or []
+        for endpoint in part.get("endpoints") or []
+        if endpoint.get("conditions", {}).get("ready") and port.get("name") == "http"
+    ]
+    if not found:
+        raise UnavailableError(f"no replica of Service '{GATEWAY}' in namespace '{namespace}' is ready: look at its pods")
+    return found
 
 
 def _refuse_unkept(api: "Callable[[], ApiClient]", namespace: str) -> None:

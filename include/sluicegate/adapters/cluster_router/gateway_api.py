@@ -16,10 +16,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sluicegate.adapters.cluster_router.dialect import SHOWN, TIMEOUT, Body, seen_as, service
+from sluicegate.adapters.cluster_router.dialect import TIMEOUT, Body, service
 from sluicegate.adapters.cluster_router.objects import Kind
 from sluicegate.domain.route import Route, Target
 from sluicegate.domain.route_table import HEADER, anybody, candidate_pattern, mark
+from sluicegate.domain.route_text import SHOWN, seen_as
 
 ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 POLICY = Kind("gateway.envoyproxy.io/v1alpha1", "EnvoyExtensionPolicy", "envoyextensionpolicies")

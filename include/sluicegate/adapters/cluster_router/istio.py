@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sluicegate.adapters.cluster_router.dialect import SHOWN, TIMEOUT, Body, seen_as, service
+from sluicegate.adapters.cluster_router.dialect import TIMEOUT, Body, service
 from sluicegate.adapters.cluster_router.objects import Kind
 from sluicegate.domain.route import Route, Target
 from sluicegate.domain.route_table import HEADER, anybody, candidate_pattern, mark
+from sluicegate.domain.route_text import SHOWN, seen_as
 
 ROUTE = Kind("networking.istio.io/v1", "VirtualService", "virtualservices")
 FILTER = Kind("networking.istio.io/v1alpha3", "EnvoyFilter", "envoyfilters")

@@ -1,10 +1,11 @@
 """What the data plane itself says it does: every proxy answers /models/<model>/route with the route that it follows."""
 
 import http.client
+import time
 from collections.abc import Callable
 
-from sluicegate.adapters.cluster_router.dialect import SHOWN, seen
 from sluicegate.domain.route import Route
+from sluicegate.domain.route_text import SHOWN, seen
 from sluicegate.errors import UnavailableError
 
 ANSWER_WITHIN_S = 1.0
@@ -21,15 +22,19 @@ class Probe:
     ----------
     addresses
         Where the proxies listen; asked again after a proxy did not answer.
+    lasts
+        Seconds after which they are asked for again in any case.
     """
 
-    def __init__(self, addresses: Callable[[], list[Address]]) -> None:
-        self._find = addresses
+    def __init__(self, addresses: Callable[[], list[Address]], lasts: float = 60.0) -> None:
+        self._find, self._lasts = addresses, lasts
         self._known: list[Address] = []
+        self._until = float("-inf")
 
     def route(self, model: str) -> Route | None:
         """The route that the proxies follow; while they differ, the one that exposes most. None when none has one."""
-        self._known = self._known or self._find()
+        if not self._known or time.monotonic() >= self._until:
+            self._known, self._until = self._find(), time.monotonic() + self._lasts
         try:
             routes = [found for address in self._known if (found := _asked(address, model)) is not None]
         except UnavailableError:

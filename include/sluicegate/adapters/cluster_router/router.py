@@ -8,14 +8,15 @@ import json
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from sluicegate import kube
-from sluicegate.adapters.cluster_router.dialect import EXPIRED_LONG_AGO, Dialect
+from sluicegate.adapters.cluster_router.dialect import Dialect
 from sluicegate.adapters.cluster_router.objects import Objects, Thing
 from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_over
-from sluicegate.domain.route_text import Stored, from_document, shown, to_document
+from sluicegate.domain.route_text import EXPIRED_LONG_AGO, Stored, from_document, shown, to_document
 from sluicegate.errors import InputError, RefusedError, SluicegateError, UnavailableError
 
 ANNOTATION = "sluicegate/route"
@@ -60,6 +61,7 @@ class ClusterRouter:
     ) -> None:
         self._dialect, self._objects, self._edges = dialect, objects, edges
         self._showing, self._kept, self._now = showing, kept, now
+        self._newest: dict[str, int] = {}
 
     def apply(self, route: Route) -> None:
         """Make the gateway follow this route. UnavailableError when it does not, or not to be seen; the write stands."""
@@ -121,6 +123,19 @@ class ClusterRouter:
         if problems and not cut:
             raise problems[0]
         return cut
+
+    def asked(self) -> dict[str, Stored]:
+        """What was asked for every model, by objects that can be read and are no older than those of the call before."""
+        found: dict[str, Stored] = {}
+        for thing in self._objects.listed():
+            meta = thing["metadata"]
+            version = int(meta["resourceVersion"])
+            if version < self._newest.get(meta["name"], 0):
+                continue
+            self._newest[meta["name"]] = version
+            with suppress(SluicegateError):  # `enforce` tells which one it is
+                found[_model(thing)] = self._read(thing)
+        return found
 
     def _cut_late(self, thing: Thing, now: float) -> list[Route]:
         """The object may be some milliseconds old: what is cut is decided again on what is there."""
@@ -241,6 +256,11 @@ def _name(model: str) -> str:
     if not PLAIN.fullmatch(model):
         raise InputError(f"'{model}' is no name of a model: write a lower-case letter, then letters, digits or underscores")
     return kube.named(model)
+
+
+def _model(thing: Thing) -> str:
+    """Names of models are plain, so the label has them as they are."""
+    return str(thing["metadata"]["labels"]["sluicegate/model"])
 
 
 def _meta(model: str, annotations: dict[str, str], present: Thing | None) -> dict[str, Any]:

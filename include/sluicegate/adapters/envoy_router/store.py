@@ -35,6 +35,10 @@ class RouteStore:
             message = f"{path} is no route ({problem}): restore it, or remove it and start the release again"
             raise UnavailableError(message) from problem
 
+    def kept(self, model: str) -> Stored | None:
+        """The newest write of a model, or None when its file cannot be read."""
+        return self._readable(model)
+
     def routes(self) -> list[Route]:
         """All routes that can be read, by name of the model."""
         found = (self._readable(model) for model in self._models())
