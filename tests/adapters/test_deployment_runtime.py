@@ -117,7 +117,7 @@ def of(*states: dict[str, Any], init: tuple[dict[str, Any], ...] = (), **more: A
 ENDED = "{'at': 1}\nPackageError: s3://bucket was altered: send it again\n"
 TOLD = [
     ([], "service account"),
-    ([of()], "has not scored its golden rows"),
+    ([of()], "is starting"),
     (
         [of(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: Insufficient memory"}])],
         "no node takes the server: 0/1 nodes: Insufficient memory",
@@ -136,7 +136,7 @@ TOLD = [
     ),
     (
         [of(status(state={"waiting": {"reason": "PodInitializing"}}), init=(status("fetch", state={"running": {}}),))],
-        "has not scored its golden rows",
+        "is starting",
     ),
 ]
 

@@ -17,7 +17,7 @@ def why(pods: Sequence[Pod], log: str) -> str:
         )
     told = [sentence for pod in pods if (sentence := _of(pod))]
     said = spoken(log)
-    return said or (told[0] if told else "the server has not scored its golden rows yet")
+    return said or (told[0] if told else "the server is starting")
 
 
 def spoken(log: str) -> str:
