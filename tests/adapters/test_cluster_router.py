@@ -55,11 +55,11 @@ class World:
         self.router = ClusterRouter(dialect, self.routes, self.edges, self.shown, kept=self._refuse_unkept)
 
     def rules(self, model: str) -> list[Rule]:
-        thing = self.routes.get(named(model))
+        thing = self.routes.get(named(model, "route"))
         return [] if thing is None else self._rules_of(thing)
 
     def salt(self, model: str) -> str | None:
-        edge = self.edges.get(named(model))
+        edge = self.edges.get(named(model, "route"))
         if self.told_salt is not None:
             return self.told_salt
         return None if edge is None else self._salt_of(edge)
@@ -159,7 +159,7 @@ class TestTwoWriters:
         real = world.routes.put
 
         def beaten(thing: dict[str, object]) -> None:
-            real({"metadata": {"name": named("flights"), "resourceVersion": _version(world)}})
+            real({"metadata": {"name": named("flights", "route"), "resourceVersion": _version(world)}})
             real(thing)
 
         world.routes.put = beaten  # type: ignore[method-assign]
@@ -193,7 +193,7 @@ class TestGatewayThatDoesNotAnswer:
         world.router.apply(at(5))
         lagging = world.shown("flights")
         monkeypatch.setattr(world.router, "_showing", lambda model: lagging)
-        with pytest.raises(UnavailableError, match=r"read the status of (HTTPRoute|VirtualService) 'flights'"):
+        with pytest.raises(UnavailableError, match=r"read the status of (HTTPRoute|VirtualService) 'flights-route'"):
             world.router.apply(at(25))
 
     def test_keeper_cuts_without_it(self, world: World) -> None:
@@ -222,8 +222,8 @@ class TestDamagedObject:
     @pytest.mark.parametrize("note", [None, "", "{", "{}", '{"token": 1, "route": {"weight": 25}}'])
     def test_candidate_gets_nothing_and_the_keeper_says_which(self, world: World, note: str | None) -> None:
         world.router.apply(at(25, mirror=20))
-        world.routes.things[named("flights")]["metadata"]["annotations"] = {} if note is None else {ANNOTATION: note}
-        with pytest.raises(UnavailableError, match=f"{ANNOTATION} of (HTTPRoute|VirtualService) 'flights' is no route"):
+        world.routes.things[named("flights", "route")]["metadata"]["annotations"] = {} if note is None else {ANNOTATION: note}
+        with pytest.raises(UnavailableError, match=f"{ANNOTATION} of (HTTPRoute|VirtualService) 'flights-route' is no route"):
             world.router.enforce(time.time())
         assert [(rule.backend, rule.copies) for rule in world.rules("flights") if rule.backend] == [("champion", 0)]
 
@@ -231,12 +231,12 @@ class TestDamagedObject:
         other = replace(at(25), model="other")
         world.router.apply(at(25))
         world.router.apply(other)
-        world.routes.things[named("flights")]["metadata"]["annotations"] = {}
+        world.routes.things[named("flights", "route")]["metadata"]["annotations"] = {}
         assert world.router.enforce(time.time() + 61) == [other]
 
     def test_damaged_once_it_is_written_once(self, world: World) -> None:
         world.router.apply(at(25))
-        world.routes.things[named("flights")]["metadata"]["annotations"] = {}
+        world.routes.things[named("flights", "route")]["metadata"]["annotations"] = {}
         versions = set()
         for _ in range(3):
             with pytest.raises(UnavailableError):
@@ -275,9 +275,9 @@ def _weight(world: World) -> int:
 
 
 def _version(world: World) -> str:
-    return str(world.routes.things[named("flights")]["metadata"]["resourceVersion"])
+    return str(world.routes.things[named("flights", "route")]["metadata"]["resourceVersion"])
 
 
 def _lease(world: World) -> float:
-    note = json.loads(world.routes.things[named("flights")]["metadata"]["annotations"][ANNOTATION])
+    note = json.loads(world.routes.things[named("flights", "route")]["metadata"]["annotations"][ANNOTATION])
     return float(note["route"]["expires_at"])

@@ -150,18 +150,18 @@ class TestTwoReplicas:
     def test_object_that_vanishes_leaves_the_champion_in_service(self, world: World) -> None:
         route = world.route(0)
         world.router.apply(route)
-        world.objects.delete(named(route.model))
+        world.objects.delete(named(route.model, "route"))
         time.sleep(0.3)
         assert set(world.served(0, route.model, ["N1", "N2"]).values()) == {"1"}
 
     def test_damaged_object_gives_its_weight_until_the_lease_ends_and_disturbs_no_other(self, world: World) -> None:
         route = world.route(100, lease=3.0)
         world.router.apply(route)
-        world.objects.things[named(route.model)]["metadata"]["annotations"] = {ANNOTATION: "broken"}
+        world.objects.things[named(route.model, "route")]["metadata"]["annotations"] = {ANNOTATION: "broken"}
         other = world.route(0)
         world.router.apply(other)
         wait_until(lambda: set(world.served(0, route.model, ["N1"]).values()) == {"1"}, PATIENCE_S)
-        world.objects.delete(named(route.model))
+        world.objects.delete(named(route.model, "route"))
 
 
 def test_while_replicas_differ_the_one_that_exposes_most_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ class ClusterRouter:
         if self._write(model, gone).token < 0:
             return
         if self._dialect.edge_kind is not None:
-            self._edges.delete(kube.named(model))
+            self._edges.delete(_name(model))
         self._confirm_gone(model)
 
     def enforce(self, now: float) -> list[Route]:
@@ -255,7 +255,7 @@ def _next(stored: Stored, route: Route) -> Stored:
 def _name(model: str) -> str:
     if not PLAIN.fullmatch(model):
         raise InputError(f"'{model}' is no name of a model: write a lower-case letter, then letters, digits or underscores")
-    return kube.named(model)
+    return kube.named(model, "route")
 
 
 def _model(thing: Thing) -> str:
