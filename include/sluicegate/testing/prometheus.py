@@ -1,17 +1,19 @@
-"""A real Prometheus for tests and benchmarks, which scrapes processes on loopback; what is started here is stopped here, by pid."""
+"""A real Prometheus for tests and benchmarks; what is started here is stopped here, by pid."""
 
 import json
 import shutil
 import subprocess
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from sluicegate.errors import UnavailableError
-from sluicegate.testing.gateway import free_port, get, wait_until
+from sluicegate.testing.gateway import free_port, wait_until
 
 EVERY = "1s"
 """Interval of scraping, as in the shipped configuration."""
@@ -24,6 +26,7 @@ class RunningPrometheus:
     program: str
     folder: Path
     port: int
+    host: str = "127.0.0.1"
     process: "subprocess.Popen[bytes] | None" = None
     targets: dict[str, dict[str, Mapping[str, str]]] = field(default_factory=dict)
     """Job -> address -> labels."""
@@ -32,13 +35,21 @@ class RunningPrometheus:
         """Start it, or start it again where it stopped; returns when it answers."""
         command = [self.program, f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/data"]
         command += [
-            f"--web.listen-address=127.0.0.1:{self.port}",
+            f"--web.listen-address={self.host}:{self.port}",
             "--log.level=warn",
             f"--scrape.discovery-reload-interval={EVERY}",
         ]
         with (self.folder / "prometheus.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_until(lambda: bool(get(self.port, "/-/ready")), patience=60.0)
+        wait_until(self.answers, patience=60.0)
+
+    def answers(self) -> bool:
+        """Whether it is ready."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2.0) as answer:  # noqa: S310 - our own process
+                return bool(answer.status == 200)
+        except OSError:
+            return False
 
     def kill(self) -> None:
         if self.process is not None:
@@ -47,10 +58,10 @@ class RunningPrometheus:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def scrape(self, job: str, address: str, **labels: str) -> None:
-        """Let a job have this target too; Prometheus hears of it within a second or two."""
+        """Let a job of `on_loopback` have this target too; Prometheus hears of it within some seconds."""
         self.targets.setdefault(job, {})[address] = labels
         self._tell(job)
 
@@ -75,11 +86,13 @@ def find_prometheus(path: str | None = None) -> str:
 
 
 @contextmanager
-def running_prometheus(program: str, folder: Path, jobs: Mapping[str, str]) -> Iterator[RunningPrometheus]:
-    """A server that scrapes these jobs (name -> path of the page) every second; it has no targets yet."""
+def running_prometheus(
+    program: str, folder: Path, configuration: Mapping[str, Any], host: str = "127.0.0.1"
+) -> Iterator[RunningPrometheus]:
+    """A server with this configuration (what would stand in prometheus.yml), its data in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(_configuration(folder, jobs)))
-    running = RunningPrometheus(program, folder, free_port())
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(dict(configuration)))
+    running = RunningPrometheus(program, folder, free_port(), host)
     try:
         running.start()
         yield running
@@ -87,7 +100,8 @@ def running_prometheus(program: str, folder: Path, jobs: Mapping[str, str]) -> I
         running.kill()
 
 
-def _configuration(folder: Path, jobs: Mapping[str, str]) -> Mapping[str, object]:
+def on_loopback(folder: Path, jobs: Mapping[str, str]) -> dict[str, Any]:
+    """A configuration that scrapes these jobs (name -> path of the page) every second; their targets come later."""
     scrapes = [
         {
             "job_name": job,

@@ -19,7 +19,7 @@ from sluicegate.settings import Settings
 from sluicegate.testing.gateway import free_port, get, wait_until
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import SPEC, toy_package, toy_row
-from sluicegate.testing.prometheus import RunningPrometheus, running_prometheus
+from sluicegate.testing.prometheus import RunningPrometheus, on_loopback, running_prometheus
 
 FEATURES = """\
 def features(row):
@@ -32,7 +32,9 @@ def value(row, decision):
     return row["distance"] if decision else 1.0
 """
 JOBS = {SERVERS: EVIDENCE, PAIRS: EVIDENCE}
-PATIENCE_S = 60.0
+PATIENCE_S = 90.0
+PATIENT_S = 10.0
+"""For one answer of a Prometheus on a machine that is busy with other tests."""
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Rig:
 
     @property
     def meter(self) -> PromqlMeter:
-        return PromqlMeter(self.settings, FolderDataset(self.settings))
+        return PromqlMeter(self.settings, FolderDataset(self.settings), PATIENT_S)
 
     @property
     def route(self) -> Route:
@@ -171,7 +173,7 @@ def running_rig(program: str, home: Path, replicas: int = 1) -> Iterator[Rig]:
     spec = spec.replace("[{weight: 100}]", "[{weight: 100}]\n  segments: [site]")
     package = toy_package(home, features=FEATURES, spec=spec).folder
     with ExitStack() as stack:
-        prometheus = stack.enter_context(running_prometheus(program, home / "prometheus", JOBS))
+        prometheus = stack.enter_context(running_prometheus(program, home / "prometheus", on_loopback(home / "prometheus", JOBS)))
         rig = Rig(prometheus, package, home, stack)
         for version in "12" * replicas:
             rig.start_pod(version)

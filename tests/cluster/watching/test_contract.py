@@ -8,7 +8,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.cluster.watching.rig import Rig
+from tests.cluster.watching.rig import PATIENT_S, Rig
 
 from sluicegate.actions.ingest.outcomes import OUTCOMES
 from sluicegate.adapters.folder_dataset import FolderDataset
@@ -53,4 +53,4 @@ class TestPromqlMeter(MeterContract):
     @pytest.fixture
     def world(self, rig: Rig, tmp_path: Path) -> MeterWorld:
         settings = Settings(home=tmp_path, profile="kubernetes", router="istio", prometheus_url=rig.prometheus.url)
-        return PromqlWorld(rig, settings, PromqlMeter(settings, FolderDataset(settings)))
+        return PromqlWorld(rig, settings, PromqlMeter(settings, FolderDataset(settings), PATIENT_S))

@@ -13,7 +13,7 @@ from sluicegate.adapters.promql_meter import gateway, queries
 from sluicegate.adapters.promql_meter.arms import Arms, arms
 from sluicegate.adapters.promql_meter.labels import Labels
 from sluicegate.adapters.promql_meter.pairs import pairs
-from sluicegate.adapters.promql_meter.prometheus import prometheus
+from sluicegate.adapters.promql_meter.prometheus import TIMEOUT_S, prometheus
 from sluicegate.adapters.promql_meter.table import table
 from sluicegate.domain.evidence import GatewayCounters, LabelCounters, PairCounters, Reading
 from sluicegate.domain.route import Route
@@ -26,10 +26,15 @@ T = TypeVar("T")
 
 
 class PromqlMeter:
-    """Implements the Meter port. It holds nothing that Prometheus cannot give back: any watcher reads the same."""
+    """Implements the Meter port. It holds nothing that Prometheus cannot give back: any watcher reads the same.
 
-    def __init__(self, settings: Settings, dataset: Dataset) -> None:
-        self._settings, self._prometheus, self._dataset = settings, prometheus(settings), dataset
+    Parameters
+    ----------
+    patience : seconds; what Prometheus has not answered by then is missing from the reading.
+    """
+
+    def __init__(self, settings: Settings, dataset: Dataset, patience: float = TIMEOUT_S) -> None:
+        self._settings, self._prometheus, self._dataset = settings, prometheus(settings, patience), dataset
         self._labels: tuple[tuple[str, str, str, LabelWindow], Labels] | None = None
 
     def read(self, route: Route, *, since: float, labels: LabelWindow | None = None) -> Reading:

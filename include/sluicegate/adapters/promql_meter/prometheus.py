@@ -54,11 +54,11 @@ class Prometheus:
             raise UnavailableError(f"{self._url} answers something else than an instant vector ({e!r})") from e
 
 
-def prometheus(settings: Settings) -> Prometheus:
+def prometheus(settings: Settings, timeout: float = TIMEOUT_S) -> Prometheus:
     """The one of the settings; InputError when they name none."""
     if not settings.prometheus_url:
         raise InputError("SLUICEGATE_PROMETHEUS_URL is not set: name the Prometheus that scrapes the model servers")
-    return Prometheus(settings.prometheus_url)
+    return Prometheus(settings.prometheus_url, timeout)
 
 
 def _vector(raw: Any) -> Vector:
