@@ -25,6 +25,8 @@ DEFAULTS = Settings(
     image_serve="",
     image_gateway="",
     image_keeper="",
+    code_version="",
+    lock_digest="",
     host="127.0.0.1",
     airflow_port=8180,
     mlflow_port=8181,
@@ -45,6 +47,8 @@ CLUSTER = replace(
     image_serve="registry/serve@sha256:2",
     image_gateway="registry/gateway@sha256:3",
     image_keeper="registry/keeper@sha256:4",
+    code_version="0123abc",
+    lock_digest="sha256:5",
 )
 
 

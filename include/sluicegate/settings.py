@@ -20,7 +20,7 @@ _WHAT = dict(zip(ROLES, ("carry out orders", "serve models", "split the traffic"
 
 _TEXTS = (
     *("profile", "journal_url", "mlflow_url", "notify_url", "host", "store_url", "router", "namespace", "cluster_gateway"),
-    *("prometheus_url", *(f"image_{role}" for role in ROLES)),
+    *("prometheus_url", *(f"image_{role}" for role in ROLES), "code_version", "lock_digest"),
 )
 """Settings that are text: each is read from SLUICEGATE_<its name>."""
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -62,6 +62,10 @@ class Settings:
     image_serve: str = ""
     image_gateway: str = ""
     image_keeper: str = ""
+    code_version: str = ""
+    """Commit that this process was built from, as its image says; empty in a checkout, which may be anything."""
+    lock_digest: str = ""
+    """`sha256:` and the digest of the list of packages in its image; empty in a checkout."""
     host: str = "127.0.0.1"
     """Address on which everything listens; loopback unless told otherwise."""
     airflow_port: int = 8180
