@@ -3,6 +3,9 @@
 import argparse
 import contextlib
 import json
+import logging
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -15,6 +18,8 @@ from sluicegate.commands import DONE, REFUSED, UNAVAILABLE, UNFINISHED
 from sluicegate.errors import SluicegateError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sluicegate.commands import Verbs
     from sluicegate.ports import Failure
     from sluicegate.wiring import Wiring
@@ -30,6 +35,15 @@ def add_commands(verbs: "Verbs") -> None:
     work = verbs.add_parser("work", help="carry out the order at a URL of the store and commit its result there")
     work.add_argument("--order-url", required=True, metavar="URL")
     work.set_defaults(run=_work)
+    ship = verbs.add_parser("ship", help="bring the prediction logs of a model server to the store; runs until stopped")
+    ship.add_argument("--log-dir", required=True, type=Path, help="where the server writes them")
+    ship.add_argument("--model", required=True)
+    ship.add_argument("--version", required=True)
+    ship.add_argument("--server", default=os.uname().nodename, help="name of the server; by default that of this machine or pod")
+    ship.add_argument(
+        "--every", type=float, default=5.0, metavar="SECONDS", help="between two looks: what a lost disk may take with it"
+    )
+    ship.set_defaults(run=_ship)
     fetch = verbs.add_parser("fetch", help="bring the model package of this digest from the store to a folder")
     fetch.add_argument("--digest", required=True, help="SHA-256 of its manifest")
     fetch.add_argument("--to", required=True, type=Path)
@@ -111,3 +125,18 @@ def _exit_code(failure: "Failure", code: int) -> int:
     if issubclass(kind, errors.UnfinishedError):
         return UNFINISHED
     return UNAVAILABLE if issubclass(kind, errors.UnavailableError) else REFUSED
+
+
+def _ship(args: argparse.Namespace) -> None:
+    from sluicegate.wiring import wire
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
+    wire().store.shipper(args.log_dir, args.model, args.version, args.server).run(_stopped(), args.every)
+
+
+def _stopped() -> "Callable[[float], bool]":
+    """Waits so many seconds; true once somebody has asked to stop. (An Event set by a signal's handler may wait for itself.)"""
+    asked, ask = os.pipe()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: os.write(ask, b"."))
+    return lambda seconds: bool(select.select([asked], [], [], seconds)[0])

@@ -14,6 +14,7 @@ from sluicegate.ports.meter import LabelWindow, Meter
 from sluicegate.ports.orders import Orders, OrderStatus
 from sluicegate.ports.outbox import Failure, Outbox
 from sluicegate.ports.registry import Record, Registered, Registry
+from sluicegate.ports.request_logs import RequestLogs
 from sluicegate.ports.results import Results
 from sluicegate.ports.router import Router
 from sluicegate.ports.runtime import Runtime, ServerStatus
@@ -33,6 +34,8 @@ class Ports(Protocol):
     def dataset(self) -> Dataset: ...
     @property
     def results(self) -> Results: ...
+    @property
+    def requests(self) -> RequestLogs: ...
     @property
     def estimators(self) -> Estimators: ...
     @property
@@ -76,6 +79,7 @@ __all__ = [
     "Record",
     "Registered",
     "Registry",
+    "RequestLogs",
     "Results",
     "Router",
     "Runtime",

@@ -50,6 +50,10 @@ class Cache:
 
         self.folder(name, version, link)
 
+    def growing(self, name: str) -> Path:
+        """Where the copy of something lies that is added to; such a copy stays."""
+        return self._root / "growing" / name
+
     def note(self, name: str) -> bytes | None:
         """A small object that was kept."""
         try:

@@ -1,14 +1,17 @@
 """The ports of one store, all on the same objects and the same local copies."""
 
 from functools import cached_property
+from pathlib import Path
 
 from sluicegate.adapters.object_store.cache import Cache
 from sluicegate.adapters.object_store.dataset import ObjectDataset
 from sluicegate.adapters.object_store.drivers import open_store
 from sluicegate.adapters.object_store.landing import ObjectLanding
 from sluicegate.adapters.object_store.outbox import ObjectOutbox
+from sluicegate.adapters.object_store.requests import ObjectRequests
 from sluicegate.adapters.object_store.results import ObjectResults
 from sluicegate.adapters.object_store.shelf import Shelf
+from sluicegate.adapters.object_store.shipping import Shipper
 from sluicegate.settings import Settings
 
 
@@ -35,3 +38,11 @@ class ObjectStore:
     @cached_property
     def outbox(self) -> ObjectOutbox:
         return ObjectOutbox(self._objects, self._shelf)
+
+    @cached_property
+    def requests(self) -> ObjectRequests:
+        return ObjectRequests(self._objects, self._cache)
+
+    def shipper(self, folder: Path, model: str, version: str, server: str) -> Shipper:
+        """What brings the prediction logs in a server's folder here."""
+        return Shipper(self._objects, folder, model, version, server)
