@@ -6,6 +6,8 @@ RUN python -m venv /opt/sluicegate \
  && /opt/sluicegate/bin/pip check \
  && /opt/sluicegate/bin/pip uninstall -qy setuptools pip \
  && find /opt/sluicegate/lib -type d -name tests -prune -exec rm -rf {} + \
+ && find /opt/sluicegate/lib/python3.11/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d ! -name s3 ! -name 'sso*' ! -name sts \
+      -exec rm -rf {} + \
  && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/sluicegate/lib
 
 FROM build AS code

@@ -10,9 +10,14 @@ import pytest
 
 from sluicegate import kube
 from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
+from sluicegate.adapters.deployment_runtime import manifests
+from sluicegate.domain.order import Order
+from sluicegate.domain.pod import job, manifest
 from sluicegate.domain.route import Route, Target
-from sluicegate.settings import PROJECT
+from sluicegate.domain.servers import Serving
+from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster
+from sluicegate.wiring import read_spec
 
 MANIFESTS = PROJECT / "docker" / "kubernetes"
 POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
@@ -23,7 +28,8 @@ def namespace(cluster: Cluster, module_namespaces: Callable[[], str]) -> Iterato
     """Rights and policies of the overlay `small`; the policies under names of their own and for this namespace alone."""
     name = module_namespaces()
     things = cluster.rendered(MANIFESTS / "overlays" / "small", name)
-    rights = [thing for thing in things if thing["kind"] in ("ServiceAccount", "Role", "RoleBinding")]
+    kinds = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "LimitRange")
+    rights = [thing for thing in things if thing["kind"] in kinds]
     policies = [_confined(thing, name) for thing in things if thing["kind"] in POLICIES]
     assert len(policies) == 6
     try:
@@ -64,8 +70,16 @@ def _until_refused(cluster: Cluster, namespace: str, thing: dict[str, Any], why:
         time.sleep(0.5)
 
 
+RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
 def _spec(account: str, **more: Any) -> dict[str, Any]:
-    container = {"name": "base", "image": "localhost/nothing:1", **more.pop("container", {})}
+    container = {"name": "base", "image": "localhost/nothing:1", "securityContext": RESTRICTED, **more.pop("container", {})}
     return {"serviceAccountName": account, "containers": [container], **more}
 
 
@@ -88,7 +102,7 @@ MORE: dict[str, tuple[dict[str, Any], str]] = {
         "only the Secret sluicegate",
     ),
     "another Secret before it starts": (
-        {"initContainers": [{"name": "first", "image": "x", "envFrom": [{"secretRef": OTHER}]}]},
+        {"initContainers": [{"name": "first", "image": "x", "securityContext": RESTRICTED, "envFrom": [{"secretRef": OTHER}]}]},
         "only the Secret sluicegate",
     ),
     "a Secret as files": ({"volumes": [{"name": "s", "secret": {"secretName": "sluicegate-database"}}]}, "no Secret is mounted"),
@@ -188,3 +202,26 @@ def test_a_keeper_s_cut_is_taken(route: Route, acting: dict[str, Cluster], names
 def test_the_same_write_by_the_release_is_taken(route: Route, acting: dict[str, Cluster], namespace: str) -> None:
     body = _written(Route(**{**vars(route), "weight": 50}), namespace)
     assert _patched(acting["release"], namespace, {"spec": body["spec"]}) == ""
+
+
+def _settings(namespace: str) -> Settings:
+    image = "registry.example/sluicegate@sha256:" + "a" * 64
+    return Settings(profile="kubernetes", namespace=namespace, store_url="s3://bucket/prod", image_work=image, image_serve=image)
+
+
+def test_the_pod_of_an_order_is_taken_from_airflow(acting: dict[str, Cluster], namespace: str) -> None:
+    for order in (Order("train", "flights", {"seed": 1}), Order("release", "flights", {"verb": "open", "run_id": "r1"})):
+        spec = read_spec(Settings(), "flights")
+        pod = manifest(job(order, f"s3://bucket/prod/orders/{order.key}/order.json", spec), _settings(namespace))
+        assert _refused(acting["airflow"], namespace, pod) == ""
+
+
+def test_the_objects_of_a_version_are_taken_from_a_release(acting: dict[str, Cluster], namespace: str) -> None:
+    version, settings = manifests.Version("flights", "3", "d" * 64), _settings(namespace)
+    things = [
+        manifests.deployment(version, Serving(), settings),
+        *manifests.companions(version, settings),
+        manifests.autoscaler(version, Serving(), settings, 1),
+    ]
+    options = ("--server-side", "--dry-run=server", "--field-manager=sluicegate")
+    assert acting["release"].apply(things, *options) == ""

@@ -17,7 +17,7 @@ from sluicegate.testing.cluster import Cluster
 if TYPE_CHECKING:
     from kubernetes.client import ApiClient
 
-ROLES = ("airflow", "release", "keeper", "gateway", "server", "work")
+ROLES = ("airflow", "release", "keeper", "gateway", "server", "work", "joiner", "prometheus")
 RIGHTS = {"ServiceAccount", "Role", "RoleBinding"}
 
 
@@ -63,6 +63,13 @@ def _account(cluster: Cluster, role: str, namespace: str, folder: Path) -> Accou
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KUBECONFIG", acting.environment["KUBECONFIG"])
         return Account(role, namespace, acting, kube.client(Settings(profile="kubernetes")))
+
+
+def test_no_account_is_left_out(cluster: Cluster) -> None:
+    overlays = (PROJECT / "docker" / "kubernetes" / "overlays").iterdir()
+    things = [thing for overlay in overlays for thing in cluster.rendered(overlay, "anywhere")]
+    assert {t["metadata"]["name"] for t in things if t["kind"] == "ServiceAccount"} == {f"sluicegate-{role}" for role in ROLES}
+    assert {t["kind"] for t in things} & {"ClusterRole", "ClusterRoleBinding"} == set()
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -118,7 +125,7 @@ FORBIDDEN: dict[str, tuple[set[str], str, str, Mapping[str, Any] | None]] = {
     "route elsewhere": (ALL, "PATCH", "/apis/gateway.networking.k8s.io/v1/namespaces/default/httproutes/tried", {}),
     "make pods": (ALL - {"airflow"}, "POST", f"{CORE}/pods", _pod()),
     "delete pods": (ALL - {"airflow"}, "DELETE", f"{CORE}/pods/tried", None),
-    "see pods": (ALL - {"airflow", "release"}, "GET", f"{CORE}/pods", None),
+    "see pods": (ALL - {"airflow", "release", "prometheus"}, "GET", f"{CORE}/pods", None),
     "make deployments": (ALL - {"release"}, "PATCH", f"{APPS}/deployments/tried?fieldManager=x", {}),
     "stop a server": (ALL - {"release"}, "DELETE", f"{APPS}/deployments/tried", None),
     "scale a server": (ALL - {"release"}, "PATCH", f"{APPS}/deployments/tried/scale", {}),
