@@ -116,7 +116,7 @@ def of(*states: dict[str, Any], init: tuple[dict[str, Any], ...] = (), **more: A
 
 ENDED = "{'at': 1}\nPackageError: s3://bucket was altered: send it again\n"
 TOLD = [
-    ([], "service account"),
+    ([], "the server is starting"),
     ([of()], "is starting"),
     (
         [of(conditions=[{"type": "PodScheduled", "status": "False", "message": "0/1 nodes: Insufficient memory"}])],
@@ -143,7 +143,13 @@ TOLD = [
 
 @pytest.mark.parametrize(("pods", "sentence"), TOLD, ids=range(len(TOLD)))
 def test_pod_that_is_not_ready_is_told_in_one_sentence(pods: list[dict[str, Any]], sentence: str) -> None:
-    assert sentence in why(pods, "")
+    assert sentence in why({}, pods, "")
+
+
+def test_cluster_that_makes_no_pod_is_quoted() -> None:
+    message = 'pods "x" is forbidden: exceeded quota: sluicegate, requested: requests.cpu=1'
+    conditions = [{"type": "Progressing", "status": "True"}, {"type": "ReplicaFailure", "status": "True", "message": message}]
+    assert why({"status": {"conditions": conditions}}, [], "") == f"the cluster makes no pod: {message}"
 
 
 def lines(*events: tuple[str, str]) -> str:

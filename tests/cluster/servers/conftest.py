@@ -19,6 +19,7 @@ def place(
 ) -> Iterator[Place]:
     namespace, folder = module_namespaces(), tmp_path_factory.mktemp("release")
     things = cluster.rendered(PROJECT / "docker" / "kubernetes" / "overlays" / "small", namespace)
+    cluster.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted")
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "sluicegate", "namespace": namespace}}
     opened = {key: cluster.environment[key] for key in STORE_KEYS if key in cluster.environment}
     rights = [thing for thing in things if thing["kind"] in ("ServiceAccount", "Role", "RoleBinding")]

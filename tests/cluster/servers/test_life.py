@@ -47,6 +47,11 @@ def servers(runtime: DeploymentRuntime, version: str) -> int:
     return 0 if found is None else found.servers
 
 
+def told(runtime: DeploymentRuntime, version: str) -> str:
+    found = server(runtime, MODEL, version)
+    return "" if found is None else found.detail
+
+
 def test_no_request_fails_while_all_servers_are_replaced(started: DeploymentRuntime, place: Place) -> None:
     old = place.pods(MODEL, "1")
     with Clients(place.address(MODEL, "1"), MODEL) as clients:
@@ -96,7 +101,7 @@ def test_server_with_wrong_golden_outputs_never_gets_an_endpoint(
     runtime.start(MODEL, "13", with_wrong_golden_outputs(toy_package(tmp_path).folder))
     seen = set()
     try:
-        wait_until(lambda: "golden row 4" in (server(runtime, MODEL, "13").detail), PATIENCE)  # type: ignore[union-attr]
+        wait_until(lambda: "golden row 4" in told(runtime, "13"), PATIENCE)
         for _ in range(10):
             picked = "jsonpath={.items[*].endpoints[*].conditions.ready}"
             seen.add(
@@ -118,18 +123,18 @@ def test_package_that_the_store_has_lost_is_named_as_the_reason(runtime: Deploym
         patch.setattr(depot, "send", lambda *_: known)
         runtime.start(MODEL, "14", package)
     try:
-        wait_until(lambda: "deploy the version again" in (server(runtime, MODEL, "14").detail), PATIENCE)  # type: ignore[union-attr]
+        wait_until(lambda: "deploy the version again" in told(runtime, "14"), PATIENCE)
     finally:
         runtime.stop(MODEL, "14")
 
 
 def test_server_that_was_killed_at_its_memory_limit_comes_back(started: DeploymentRuntime, place: Place) -> None:
-    pod = place.pods(MODEL, "1")[0]
+    before = place.pods(MODEL, "1")
     place.post(MODEL, "1", orjson.dumps(toy_row(1) | {"stops": 7}))
-    reason = "jsonpath={.status.containerStatuses[?(@.name=='server')].lastState.terminated.reason}"
-    wait_until(lambda: place.kubectl("get", "pod", pod, "-o", reason) == "OOMKilled", PATIENCE)
+    reason = "jsonpath={.items[*].status.containerStatuses[?(@.name=='server')].lastState.terminated.reason}"
+    wait_until(lambda: "OOMKilled" in place.kubectl("get", "pods", "-o", reason), PATIENCE)
     wait_until(lambda: place.post(MODEL, "1", orjson.dumps(toy_row(2))) == 200, PATIENCE)
-    assert pod in place.pods(MODEL, "1")
+    assert set(before) <= set(place.pods(MODEL, "1"))
 
 
 def test_no_request_fails_while_traffic_moves_and_the_old_version_is_stopped_and_its_log_is_whole(
@@ -144,3 +149,13 @@ def test_no_request_fails_while_traffic_moves_and_the_old_version_is_stopped_and
         wait_until(lambda: clients.answered["2"] > 1000 and not place.pods(MODEL, "1"), PATIENCE)
     assert clients.failures == []
     wait_until(lambda: place.logged(MODEL, "1", clients.name) == clients.answered["1"], PATIENCE)
+
+
+def test_cluster_that_lets_no_pod_be_made_is_quoted(runtime: DeploymentRuntime, place: Place, tmp_path: Path) -> None:
+    place.kubectl("create", "quota", "nothing", "--hard=pods=0")
+    try:
+        runtime.start(MODEL, "15", toy_package(tmp_path).folder)
+        wait_until(lambda: "exceeded quota: nothing" in told(runtime, "15"), PATIENCE)
+    finally:
+        runtime.stop(MODEL, "15")
+        place.kubectl("delete", "quota", "nothing")

@@ -8,7 +8,7 @@ from sluicegate.domain.spec import StageSpec
 from sluicegate.errors import PackageError, SluicegateError, UnavailableError
 from sluicegate.ports import Ports, ServerStatus
 
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.25
 
 
 def server(ports: Ports, model: str, version: str) -> ServerStatus | None:

@@ -88,16 +88,16 @@ class DeploymentRuntime:
         meta, state = found["metadata"], found.get("status", {})
         target = self._target(meta["annotations"][VERSION_MARK], meta["name"])
         ready, wanted = int(state.get("readyReplicas", 0)), int(found["spec"].get("replicas", 1))
-        detail = "" if ready >= wanted else self._why(meta["labels"])
+        detail = "" if ready >= wanted else self._why(found)
         running = ready > 0 or int(state.get("replicas", 0)) > 0
         return ServerStatus(model, target, running, ready > 0, detail, ready, wanted)
 
-    def _why(self, labels: Mapping[str, str]) -> str:
+    def _why(self, deployment: Mapping[str, Any]) -> str:
         """Never raises: that a server is not ready is known, and only its reason is not."""
         try:
-            pods = kube.listed(self._api, "v1", "Pod", self._settings.namespace, labels)
+            pods = kube.listed(self._api, "v1", "Pod", self._settings.namespace, deployment["metadata"]["labels"])
             speaker = troubles.unready(pods)
-            return troubles.why(pods, "" if speaker is None else self._log(speaker))
+            return troubles.why(deployment, pods, "" if speaker is None else self._log(speaker))
         except SluicegateError as e:
             return f"why is not known: {e}"
 

@@ -9,15 +9,18 @@ from sluicegate.adapters.deployment_runtime.manifests import SERVER
 Pod = Mapping[str, Any]
 
 
-def why(pods: Sequence[Pod], log: str) -> str:
-    """The first pod that has something to say; `log` is the end of what an unready server wrote."""
-    if not pods:
-        return (
-            "no pod was made yet: a quota, or a missing service account, would stand in the events of the Deployment's ReplicaSet"
-        )
+def why(deployment: Mapping[str, Any], pods: Sequence[Pod], log: str) -> str:
+    """The first that has something to say; `log` is the end of what an unready server wrote."""
     told = [sentence for pod in pods if (sentence := _of(pod))]
-    said = spoken(log)
-    return said or (told[0] if told else "the server is starting")
+    return spoken(log) or (told[0] if told else _refused(deployment) or "the server is starting")
+
+
+def _refused(deployment: Mapping[str, Any]) -> str:
+    """Why the cluster makes no pod of it: a quota, a policy, or no such service account."""
+    for condition in deployment.get("status", {}).get("conditions", ()):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return f"the cluster makes no pod: {condition.get('message', '')[:500]}"
+    return ""
 
 
 def spoken(log: str) -> str:
