@@ -1,6 +1,6 @@
-"""What one reading through a real Prometheus costs: three replicas of two versions, 200 buckets, all rows, copies and 16 segments.
+"""What one reading through a real Prometheus costs: three replicas of two versions, 200 buckets, all rows, copies and pairs.
 
-    python benchmarks/watching.py [--replicas 3] [--readings 100]
+    python benchmarks/watching.py [--replicas 3] [--segments 0] [--readings 100]
 
 The pods are pages of this process, filled once: what is measured is Prometheus and the meter, not the servers. `prometheus` is taken
 from PATH.
@@ -29,19 +29,20 @@ from sluicegate.settings import Settings
 from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.prometheus import RunningPrometheus, find_prometheus, on_loopback, running_prometheus
 
-SEGMENTS = 16
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replicas", type=int, default=3)
+    parser.add_argument("--segments", type=int, default=0, help="values of a field that are counted apart")
     parser.add_argument("--readings", type=int, default=100)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sluicegate-watching-") as name, ExitStack() as stack:
         folder = Path(name)
         configuration = on_loopback(folder, {SERVERS: EVIDENCE, PAIRS: EVIDENCE})
         prometheus = stack.enter_context(running_prometheus(find_prometheus(), folder, configuration))
-        sizes = [stack.enter_context(pod(prometheus, version, n)) for version in "12" for n in range(args.replicas)]
+        sizes = [
+            stack.enter_context(pod(prometheus, version, n, args.segments)) for version in "12" for n in range(args.replicas)
+        ]
         sizes.append(stack.enter_context(joiner(prometheus)))
         settings = Settings(profile="kubernetes", router="istio", home=folder, prometheus_url=prometheus.url)
         meter = PromqlMeter(settings, FolderDataset(settings))
@@ -89,17 +90,19 @@ def spent_by(prometheus: RunningPrometheus, work: Callable[[], object]) -> float
 
 
 @contextmanager
-def pod(prometheus: RunningPrometheus, version: str, number: int) -> Iterator[int]:
+def pod(prometheus: RunningPrometheus, version: str, number: int, segments: int) -> Iterator[int]:
     """The page of a pod that has answered; how many series it has."""
+    fields = ("site",) if segments else ()
     chance, roles = random.Random(number), ("answer", "mirror") if version == "2" else ("answer",)
-    counted = {role: Counters(1.0, (25.0,), (0.0, 1.0), ("site",), valued=True) for role in roles}
+    counted = {role: Counters(1.0, (25.0,), (0.0, 1.0), fields, valued=True) for role in roles}
     for counters in counted.values():
         for n in range(20_000):
             place, score, latency = n % BUCKETS, chance.random(), chance.random() * 0.03
             counters.scored(place, score, score > 0.5, latency)
             counters.spent(place, latency / 10, latency / 20)
             counters.valued(place, score)
-            counters.in_segments(place, {"site": f"s{n % SEGMENTS}"}, latency, error=False, decision=score > 0.5)
+            if segments:
+                counters.in_segments(place, {"site": f"s{n % segments}"}, latency, error=False, decision=score > 0.5)
     lines = [row for role, counters in counted.items() for row in rows(role, counters.to_dict())]
     labels = (("model", "toy"), ("version", version), ("process", f"{version}-{number}"))
     with scraped(

@@ -10,7 +10,8 @@ from pathlib import Path
 from uuid import uuid4
 
 from sluicegate.adapters.folder_dataset import FolderDataset
-from sluicegate.adapters.promql_meter import PromqlMeter
+from sluicegate.adapters.promql_meter import PromqlMeter, queries
+from sluicegate.adapters.promql_meter.prometheus import Prometheus
 from sluicegate.adapters.promql_meter.queries import PAIRS, SERVERS
 from sluicegate.domain.evidence import Reading
 from sluicegate.domain.route import Route, Target
@@ -82,15 +83,21 @@ class Rig:
     def of(self, version: str) -> list[Pod]:
         return [pod for pod in self.pods if pod.version == version]
 
-    def start_pod(self, version: str, again: Pod | None = None) -> Pod:
+    def start_pod(self, version: str, again: Pod | None = None, linger: float = 0.0) -> Pod:
         """One more replica, or the next process of one that died: as a kubelet does it, at the same address."""
         folder = again.folder if again else self.home / f"toy-v{version}-{uuid4().hex[:6]}"
         probes, port = (again.port, again.server.port) if again else (free_port(), None)
-        running = running_model_server(self.package, version, folder, port=port, more=("--pulse-port", str(probes)))
+        more = ("--pulse-port", str(probes), "--linger", str(linger))
+        running = running_model_server(self.package, version, folder, port=port, more=more)
         pod = Pod(version, self.stack.enter_context(running), probes, folder)
         self.pods = [*(p for p in self.pods if p is not again), pod]
         self.scrape(pod)
         return pod
+
+    def scraped(self) -> set[str]:
+        """Pods that Prometheus has scraped and has not lost sight of."""
+        vector = Prometheus(self.prometheus.url, PATIENT_S).query(queries.targets(queries.selector(job=SERVERS)))
+        return {s.labels["pod"] for s in vector.samples if s.labels["fact"] == "up" and s.value == 1}
 
     def scrape(self, pod: Pod) -> None:
         self.prometheus.scrape(SERVERS, pod.address, model="toy", version=pod.version, pod=pod.folder.name)

@@ -114,6 +114,20 @@ def test_replica_that_joins_is_no_reset_and_adds_what_it_answers(rig: Rig) -> No
     assert judged(after, removed) == (Verdict.INCONCLUSIVE, COUNTER_RESET)
 
 
+def test_pod_that_ends_in_order_hides_nobody_while_its_target_is_still_there(rig: Rig) -> None:
+    """As in a cluster, where a pod stays for many seconds after its server, until its log is shipped."""
+    pod = rig.start_pod("1", linger=6.0)
+    before = rig.until(lambda r: not r.missing and pod.folder.name in rig.scraped())
+    pod.server.process.terminate()
+    pod.server.process.wait(60.0)
+    try:
+        after = rig.until(lambda r: not r.missing and r.champion.started_at > before.champion.started_at)
+        assert pod.address in rig.prometheus.targets[SERVERS]
+    finally:
+        rig.remove_pod(pod)
+    assert judged(before, after) == (Verdict.INCONCLUSIVE, COUNTER_RESET)
+
+
 def test_version_without_targets_is_missing(rig: Rig) -> None:
     before, pods = rig.whole(), rig.of("1")
     for pod in pods:
