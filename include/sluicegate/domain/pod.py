@@ -57,7 +57,12 @@ class Job:
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
-        return {"order": self.order.to_json(), "url": self.url, "resources": self.resources.model_dump(), "where": self.where}
+        return {
+            "order": self.order.to_json(),
+            "url": self.url,
+            "resources": self.resources.model_dump(mode="json"),
+            "where": self.where,
+        }
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> "Job":
