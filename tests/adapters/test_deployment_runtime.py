@@ -101,9 +101,10 @@ def test_what_belongs_to_a_deployment_goes_with_it() -> None:
         assert (owner["kind"], owner["uid"]) == ("Deployment", "u-1")
 
 
-def test_without_an_image_the_sentence_names_the_setting() -> None:
+@pytest.mark.parametrize("image", ["", "registry/serve", "registry/serve:latest"])
+def test_image_that_is_none_or_another_one_tomorrow_is_refused_by_the_settings_name(image: str) -> None:
     with pytest.raises(InputError, match="SLUICEGATE_IMAGE_SERVE"):
-        manifests.deployment(VERSION, Serving(), Settings(profile="kubernetes"))
+        manifests.deployment(VERSION, Serving(), Settings(profile="kubernetes", image_serve=image))
 
 
 def status(name: str = "server", *, ready: bool = False, **more: Any) -> dict[str, Any]:

@@ -158,11 +158,11 @@ def _tolerations(asked: Resources) -> list[dict[str, Any]]:
     return [*wanted, usual] if asked.gpu and asked.gpu_name == GPU and usual not in wanted else wanted
 
 
-def fixed(image: str) -> str:
+def fixed(image: str, role: str = "work") -> str:
     """The image, if its name says which one it is: by digest, or by a tag that is not `latest`."""
     tag = image.rpartition("/")[2].partition("@")[0].partition(":")[2]
     if "@sha256:" in image or tag not in ("", "latest"):
         return image
     raise InputError(
-        f"SLUICEGATE_IMAGE_WORK is '{image}', which may be another image tomorrow: name it by its digest (…@sha256:…)"
+        f"SLUICEGATE_IMAGE_{role.upper()} is '{image}', which may be another image tomorrow: name it by its digest (…@sha256:…)"
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluicegate import kube
+from sluicegate.domain.pod import fixed
 from sluicegate.domain.servers import Serving
 from sluicegate.settings import Settings
 
@@ -210,7 +211,7 @@ def _server(what: Version, serving: Serving, settings: Settings) -> dict[str, An
 def _container(name: str, settings: Settings, words: list[str]) -> dict[str, Any]:
     return {
         "name": name,
-        "image": settings.image("serve"),
+        "image": fixed(settings.image("serve"), "serve"),
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-m", "sluicegate", *words],
         "terminationMessagePolicy": "FallbackToLogsOnError",
