@@ -12,12 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import PROJECT
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
 
 SHARED = PROJECT.parent / "shared" / "cluster"
 """Scripts that bring up a cluster for tests, beside the checkout; absent on a user's machine."""
@@ -84,6 +87,13 @@ class Cluster:
         path = folder / f"{account}.kubeconfig"
         path.write_text(json.dumps(config))
         return Cluster({**self.environment, "KUBECONFIG": str(path)}, self.shared)
+
+    def client(self) -> "ApiClient":
+        """The official client, as whom this cluster's kubeconfig says."""
+        from kubernetes.config import new_client_from_config
+
+        client: ApiClient = new_client_from_config(self.environment["KUBECONFIG"])
+        return client
 
     @contextmanager
     def namespace(self) -> Iterator[str]:
@@ -167,7 +177,26 @@ def bring_up_gateway(cluster: Cluster, shared: Path = SHARED) -> str:
         run_script(shared / "up-gateway", cluster.environment)
     if cluster.kubectl(*accepted, check=False).stdout != "True":
         raise UnavailableError("the cluster has no accepted GatewayClass 'envoy': install Envoy Gateway")
+    if cluster.shared:
+        with _alone():
+            _allow_lua(cluster)
     return "envoy"
+
+
+def _allow_lua(cluster: Cluster) -> None:
+    """What an administrator allows once, for the bucket that the edge computes; the controller reads it when it starts."""
+    place = ("--namespace", "envoy-gateway-system")
+    text = cluster.kubectl(
+        "get", "configmap", "envoy-gateway-config", *place, "-o", "jsonpath={.data.envoy-gateway\\.yaml}"
+    ).stdout
+    settings = yaml.safe_load(text)
+    if (settings.get("extensionApis") or {}).get("enableLua"):
+        return
+    settings["extensionApis"] = {**(settings.get("extensionApis") or {}), "enableLua": True}
+    patch = json.dumps({"data": {"envoy-gateway.yaml": yaml.safe_dump(settings)}})
+    cluster.kubectl("patch", "configmap", "envoy-gateway-config", *place, "--type", "merge", "-p", patch)
+    cluster.kubectl("rollout", "restart", "deployment/envoy-gateway", *place)
+    cluster.kubectl("rollout", "status", "deployment/envoy-gateway", *place, "--timeout=180s")
 
 
 def run_script(script: Path, environ: Mapping[str, str]) -> dict[str, str]:

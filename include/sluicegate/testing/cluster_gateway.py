@@ -9,13 +9,27 @@ from typing import Any
 
 from sluicegate.domain.route import Target
 from sluicegate.settings import PROJECT, Settings
-from sluicegate.testing.cluster import Cluster
+from sluicegate.testing.cluster import Cluster, Images
 from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.traffic import Load, ask
 
 PATIENCE_S = 120.0
 """A pod starts in seconds, on a machine that does nothing else."""
-OVERLAY = PROJECT / "docker" / "kubernetes" / "overlays" / "small"
+KUBERNETES = PROJECT / "docker" / "kubernetes"
+CARRIES = {
+    *(
+        "Gateway",
+        "HTTPRoute",
+        "ClientTrafficPolicy",
+        "BackendTrafficPolicy",
+        "EnvoyExtensionPolicy",
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "ConfigMap",
+    ),
+    *("Deployment", "Service", "PodDisruptionBudget"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,19 +64,33 @@ class ClusterGateway:
 
 
 @contextmanager
-def gateway_api(cluster: Cluster, namespace: str, image: str, *, keepers: int = 1) -> Iterator[ClusterGateway]:
-    """The Gateway of the overlay `small`, its policies and its keeper, and two stub servers; all of it goes with the namespace."""
-    kept = {"Gateway", "ClientTrafficPolicy", "BackendTrafficPolicy", "ServiceAccount", "Role", "RoleBinding", "ConfigMap"}
-    things = cluster.rendered(OVERLAY, namespace)
-    keeper = next(thing for thing in things if thing["kind"] == "Deployment" and thing["metadata"]["name"] == "sluicegate-keeper")
-    keeper["spec"]["replicas"] = keepers
-    keeper["spec"]["template"]["spec"]["containers"][0]["image"] = image
-    cluster.apply([thing for thing in things if thing["kind"] in kept] + [keeper])
-    stubs(cluster, namespace, image)
+def gateway_api(cluster: Cluster, namespace: str, images: Mapping[str, str] | Images) -> Iterator[ClusterGateway]:
+    """The Gateway of the manifests, its policies and its keeper, and two stub servers; all of it goes with the namespace."""
+    cluster.apply(_things(cluster, namespace, "gateway-api", {"keeper": images["keeper"]}))
+    stubs(cluster, namespace, images["keeper"])
     settings = Settings(
         profile="kubernetes", router="gateway-api", namespace=namespace, cluster_gateway=f"sluicegate.{namespace}"
     )
     yield ClusterGateway(cluster, settings, *targets(namespace), *_address(cluster, namespace))
+
+
+@contextmanager
+def our_envoys(cluster: Cluster, namespace: str, images: Mapping[str, str] | Images) -> Iterator[ClusterGateway]:
+    """Two replicas of our own Envoy, each with its guard, and two stub servers; all of it goes with the namespace."""
+    cluster.apply(_things(cluster, namespace, "envoy", {"gateway": images["gateway"]}))
+    stubs(cluster, namespace, images["keeper"])
+    cluster.kubectl("-n", namespace, "rollout", "status", "deployment/sluicegate-gateway", f"--timeout={PATIENCE_S:g}s")
+    service = json.loads(cluster.kubectl("-n", namespace, "get", "service", "sluicegate-gateway", "-o", "json").stdout)
+    settings = Settings(profile="kubernetes", router="envoy", namespace=namespace)
+    yield ClusterGateway(
+        cluster, settings, *targets(namespace), service["spec"]["clusterIP"], service["spec"]["ports"][0]["port"]
+    )
+
+
+def _things(cluster: Cluster, namespace: str, router: str, images: Mapping[str, str]) -> list[dict[str, Any]]:
+    """What carries traffic: no quota, no network policies, no database."""
+    things = cluster.rendered(KUBERNETES / "base", namespace, KUBERNETES / "routers" / router, images=images)
+    return [thing for thing in things if thing["kind"] in CARRIES]
 
 
 def stubs(cluster: Cluster, namespace: str, image: str) -> None:
@@ -81,8 +109,9 @@ def targets(namespace: str) -> tuple[Target, Target]:
 
 
 def ready(gateway: ClusterGateway) -> None:
-    """Wait for the keeper."""
-    gateway.kubectl("rollout", "status", "deployment/sluicegate-keeper", f"--timeout={PATIENCE_S:g}s")
+    """Wait for whoever ends leases."""
+    name = "sluicegate-gateway" if gateway.settings.router == "envoy" else "sluicegate-keeper"
+    gateway.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={PATIENCE_S:g}s")
 
 
 def eventually(question: Callable[[], bool], patience: float = PATIENCE_S) -> float:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from sluicegate import kube
 from sluicegate.adapters.cluster_router.dialect import Dialect
 from sluicegate.adapters.cluster_router.envoys import Envoys
-from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
+from sluicegate.adapters.cluster_router.gateway_api import POLICY, GatewayApi
 from sluicegate.adapters.cluster_router.istio import Istio
 from sluicegate.adapters.cluster_router.objects import KubeObjects
 from sluicegate.adapters.cluster_router.probe import Address, Probe
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 KEEPER = "sluicegate-keeper"
 """Deployment that enforces leases."""
+EDGE = "sluicegate-edge"
+"""Policy on a route without users: whether the gateway takes the edge's program at all."""
 GATEWAY = "sluicegate-gateway"
 """Service of our own Envoys."""
 REPLICAS_LAST_S = 2.0
@@ -45,9 +47,8 @@ def gateway_api_router(settings: Settings) -> ClusterRouter:
     """Router over HTTPRoutes of the Gateway that the settings name."""
     name, namespace = settings.cluster_gateway.split(".")
     api = cache(partial(kube.client, settings))
-    return _router(
-        settings, api, GatewayApi(name, namespace, settings.namespace), partial(_gateway_addresses, api, name, namespace)
-    )
+    dialect, works = GatewayApi(name, namespace, settings.namespace), partial(_refuse_without_edge, api, settings.namespace)
+    return _router(settings, api, dialect, partial(_gateway_addresses, api, name, namespace), works)
 
 
 def istio_router(settings: Settings) -> ClusterRouter:
@@ -70,11 +71,16 @@ def envoys_router(settings: Settings) -> ClusterRouter:
 
 
 def _router(
-    settings: Settings, api: "Callable[[], ApiClient]", dialect: Dialect, addresses: Callable[[], list[Address]]
+    settings: Settings,
+    api: "Callable[[], ApiClient]",
+    dialect: Dialect,
+    addresses: Callable[[], list[Address]],
+    edge_works: Callable[[], None] = lambda: None,
 ) -> ClusterRouter:
     objects = KubeObjects(api, dialect.kind, settings.namespace)
     edges = KubeObjects(api, dialect.edge_kind or dialect.kind, settings.namespace)
-    return ClusterRouter(dialect, objects, edges, Probe(addresses).route, kept=partial(_refuse_unkept, api, settings.namespace))
+    kept = partial(_refuse_unkept, api, settings.namespace)
+    return ClusterRouter(dialect, objects, edges, Probe(addresses).route, kept=kept, edge_works=edge_works)
 
 
 def _gateway_addresses(api: "Callable[[], ApiClient]", name: str, namespace: str) -> list[Address]:
@@ -109,4 +115,16 @@ def _refuse_unkept(api: "Callable[[], ApiClient]", namespace: str) -> None:
     if not keeper.get("status", {}).get("readyReplicas"):
         raise UnavailableError(
             f"no weight is given while nobody would take it back: Deployment '{KEEPER}' in '{namespace}' is not ready"
+        )
+
+
+def _refuse_without_edge(api: "Callable[[], ApiClient]", namespace: str) -> None:
+    """Envoy Gateway answers 500 on a route whose policy it refuses, so one without users is tried first."""
+    policy = kube.read(api(), POLICY.api_version, POLICY.kind, namespace, EDGE) or {}
+    told = [each for ancestor in policy.get("status", {}).get("ancestors", []) for each in ancestor["conditions"]]
+    if {each["status"] for each in told if each["type"] == "Accepted"} != {"True"}:
+        why = "; ".join(each["message"] for each in told) or "it has no status"
+        raise UnavailableError(
+            f"the gateway does not take {POLICY.kind} '{EDGE}' in '{namespace}' ({why}): apply docker/kubernetes/routers/gateway-api, "
+            "and allow Lua in the configuration of Envoy Gateway, extensionApis: {enableLua: true}"
         )

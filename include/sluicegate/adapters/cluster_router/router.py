@@ -45,6 +45,8 @@ class ClusterRouter:
         The route that the gateway itself shows for a model; UnavailableError when it does not answer.
     kept
         Raises UnavailableError when nobody would enforce the lease of a weight.
+    edge_works
+        Raises UnavailableError when the gateway would not take what the edge is told, and might then refuse the model's requests.
     now
         Seconds since the epoch; a weight whose lease is over by then is refused.
     """
@@ -57,10 +59,11 @@ class ClusterRouter:
         showing: Callable[[str], Route | None],
         *,
         kept: Callable[[], None] = lambda: None,
+        edge_works: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._dialect, self._objects, self._edges = dialect, objects, edges
-        self._showing, self._kept, self._now = showing, kept, now
+        self._showing, self._kept, self._edge_works, self._now = showing, kept, edge_works, now
         self._newest: dict[str, int] = {}
 
     def apply(self, route: Route) -> None:
@@ -203,6 +206,7 @@ class ClusterRouter:
             wanted = {"token": route.token, "salt": route.salt}
             if told == wanted:
                 return
+            self._edge_works()
             note, body = {EDGE_ANNOTATION: json.dumps(wanted)}, self._dialect.edge(route.model, _name(route.model), route.salt)
             try:
                 self._edges.put({"metadata": _meta(route.model, note, thing), **body})
