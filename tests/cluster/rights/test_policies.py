@@ -15,6 +15,7 @@ from sluicegate.domain.order import Order
 from sluicegate.domain.pod import job, manifest
 from sluicegate.domain.route import Route, Target
 from sluicegate.domain.servers import Serving
+from sluicegate.errors import RefusedError
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster
 from sluicegate.wiring import read_spec
@@ -28,10 +29,15 @@ def namespace(cluster: Cluster, module_namespaces: Callable[[], str]) -> Iterato
     """Rights and policies of the overlay `small`; the policies under names of their own and for this namespace alone."""
     name = module_namespaces()
     things = cluster.rendered(MANIFESTS / "overlays" / "small", name)
+    things += [
+        t
+        for t in cluster.rendered(MANIFESTS / "base", name, MANIFESTS / "routers" / "envoy")
+        if t["metadata"]["name"].endswith("-envoy")
+    ]
     kinds = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "LimitRange")
     rights = [thing for thing in things if thing["kind"] in kinds]
     policies = [_confined(thing, name) for thing in things if thing["kind"] in POLICIES]
-    assert len(policies) == 6
+    assert len(policies) == 10
     try:
         cluster.apply(rights + policies)
         yield name
@@ -54,7 +60,9 @@ def _confined(thing: dict[str, Any], namespace: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def acting(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cluster]:
     folder = tmp_path_factory.mktemp("accounts")
-    return {role: cluster.acting_as(f"sluicegate-{role}", namespace, folder) for role in ("airflow", "release", "keeper")}
+    return {
+        role: cluster.acting_as(f"sluicegate-{role}", namespace, folder) for role in ("airflow", "release", "keeper", "gateway")
+    }
 
 
 def _refused(cluster: Cluster, namespace: str, thing: dict[str, Any], verb: str = "create") -> str:
@@ -141,10 +149,53 @@ def test_a_pod_that_reads_another_secret_is_refused(role: str, what: str, acting
     _until_refused(acting[role], namespace, MAKERS[role](OWN[role], **more), why)
 
 
-def test_a_release_leaves_the_keeper_s_deployment_alone(acting: dict[str, Cluster], namespace: str) -> None:
-    thing = _deployment("sluicegate-server")
-    del thing["metadata"]["labels"]
-    _until_refused(acting["release"], namespace, thing, "the servers of versions and no other deployment")
+SETTINGS = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"SLUICEGATE_ROUTER": "envoy"}}
+FOREIGN = {
+    "the keeper": ("release", _deployment("sluicegate-server"), "what belongs to versions"),
+    "a Service": (
+        "release",
+        {"apiVersion": "v1", "kind": "Service", "spec": {"ports": [{"port": 80}]}},
+        "what belongs to versions",
+    ),
+    "the network": (
+        "release",
+        {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}, "ingress": [{}]}},
+        "what belongs to versions",
+    ),
+    "the settings": (
+        "gateway",
+        {"apiVersion": "v1", "kind": "ConfigMap", "data": {"SLUICEGATE_ROUTER": "envoy"}},
+        "routes are the ConfigMaps",
+    ),
+    "the settings, by Airflow": (
+        "airflow",
+        {"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "b"}},
+        "routes are the ConfigMaps",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FOREIGN)
+def test_what_does_not_belong_to_a_rollout_is_left_alone(
+    what: str, cluster: Cluster, acting: dict[str, Cluster], namespace: str
+) -> None:
+    role, thing, why = FOREIGN[what]
+    foreign = {**thing, "metadata": {"name": "foreign"}}
+    cluster.apply([{**foreign, "metadata": {"name": "foreign", "namespace": namespace}}])
+    patch = {"metadata": {"labels": {"sluicegate/version": "1", "sluicegate/role": "gateway"}}}  # not even by making it ours
+    version = foreign["apiVersion"]
+    place = f"/{'apis' if '/' in version else 'api'}/{version}/namespaces/{namespace}/{PLURALS[foreign['kind']]}/foreign"
+    client, end = acting[role].client(), time.monotonic() + 60
+    said = ""
+    while why not in said:
+        assert time.monotonic() < end, said or "taken"
+        try:  # a new policy may need a moment, and a dry run changes nothing
+            kube.request(client, "PATCH", place, patch, {"dryRun": "All"}, "application/merge-patch+json")
+        except RefusedError as refusal:
+            said = str(refusal)
+
+
+PLURALS = {"Deployment": "deployments", "Service": "services", "NetworkPolicy": "networkpolicies", "ConfigMap": "configmaps"}
 
 
 def _target(version: str, namespace: str) -> Target:
