@@ -165,7 +165,8 @@ class Wiring:
     def incidents(self) -> "Incidents":
         from sluicegate.adapters.local_incidents import LocalIncidents
 
-        return LocalIncidents(self.settings)
+        local = LocalIncidents(self.settings)
+        return self.store.incidents(local.tell) if self.shared else local
 
     def spec(self, model: str) -> ModelSpec:
         """The model's checked spec.yaml; SpecError when it is wrong or absent."""

@@ -18,6 +18,6 @@ def s3_prefix(part: str) -> Iterator[str]:
     try:
         yield f"s3://{place}"
     finally:
-        store = s3fs.S3FileSystem(use_listings_cache=False)
+        store = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
         if store.exists(place):
             store.rm(place, recursive=True)

@@ -142,6 +142,14 @@ def test_a_log_whose_hour_is_over_becomes_one_object_and_leaves_the_disk(world: 
     assert world.arrived() == b"one\ntwo\ntorn"
 
 
+def test_the_log_of_an_hour_without_requests_leaves_nothing(world: World) -> None:
+    world.log(b"")
+    world.now = HOUR + 4000
+    world.shipper().ship()
+    assert list(world.disk.iterdir()) == []
+    assert world.readers.served("toy") == []
+
+
 def test_a_reader_that_had_the_pieces_reads_the_whole_as_the_same_log(world: World) -> None:
     shipper = world.shipper()
     world.log(b"one\n")

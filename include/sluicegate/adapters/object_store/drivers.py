@@ -15,7 +15,7 @@ PART = 8 << 20
 """Bytes of one part of a large object; S3 takes none smaller than 5 MiB."""
 MOST_PARTS = 9_000
 """S3 takes 10000; a larger file gets larger parts."""
-AT_ONCE = 4
+AT_ONCE = 2
 """Parts on their way at the same time: with PART, what bounds the memory of an upload or a download."""
 ARRIVED = "sluicegate-arrived-at"
 """Metadata of an object that we landed: when, in seconds with a fraction. S3 itself keeps whole seconds."""

@@ -49,27 +49,37 @@ class Shelf:
 
     def commit(self, kind: str, name: str, folder: Path, note: Any = None) -> bool:
         """Publish a copy of the folder; False when the name was committed before or somebody else was first."""
-        if self.marker(kind, name) is not None:
-            return False
-        files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-        marker = Marker(uuid.uuid4().hex, {inside: digest(path) for inside, path in files.items()}, note)
-        won = self._upload(kind, name, marker, files)
-        if won:
-            self._prove(kind, name, marker)
-            self._cache.adopt(f"{kind}/{name}", marker.attempt, files)
-        self._sweep(kind, name, marker.attempt, won)
+        there, won = self.marker(kind, name), False
+        if there is None:
+            there, won = self._attempt(kind, name, folder, note)
+        self._sweep(kind, name, there)
         return won
 
-    def _upload(self, kind: str, name: str, mine: Marker, files: Mapping[str, Path]) -> bool:
+    def _attempt(self, kind: str, name: str, folder: Path, note: Any) -> tuple[Marker, bool]:
+        """Try to be the one whose folder is committed; the marker of whoever was, and whether it is ours."""
+        files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+        mine = Marker(uuid.uuid4().hex, {inside: digest(path) for inside, path in files.items()}, note)
+        winner = self._upload(kind, name, mine, files)
+        if winner.attempt != mine.attempt:
+            return winner, False
+        self._prove(kind, name, mine)
+        self._cache.adopt(f"{kind}/{name}", mine.attempt, files)
+        return mine, True
+
+    def _upload(self, kind: str, name: str, mine: Marker, files: Mapping[str, Path]) -> Marker:
+        """Bring the files and then the marker; the marker that is there in the end."""
         try:
             for inside, path in files.items():
                 self._objects.upload(f"{kind}/files/{name}/{mine.attempt}/{inside}", path)
             self._objects.create(_marker(kind, name), mine.to_bytes())
         except UnavailableError:  # also when the winner has swept away the parts of our upload
-            if self.marker(kind, name) is None:
+            if (winner := self.marker(kind, name)) is None:
                 raise
-        winner = self.marker(kind, name)  # whatever the answer was, or if it was lost: the store decides
-        return winner is not None and winner.attempt == mine.attempt
+            return winner
+        winner = self.marker(kind, name)  # whatever the answer was: the store decides
+        if winner is None:
+            raise UnavailableError(f"{_marker(kind, name)} of {self._objects.url} was made and is gone: try again")
+        return winner
 
     def marker(self, kind: str, name: str) -> Marker | None:
         """The marker of the folder; None when it is not committed."""
@@ -119,13 +129,13 @@ class Shelf:
             )
         self._proved = True
 
-    def _sweep(self, kind: str, name: str, mine: str, won: bool) -> None:
-        """Take away what lost: the winner everybody's, because nothing can win any more; a loser its own."""
+    def _sweep(self, kind: str, name: str, winner: Marker) -> None:
+        """Take away what did not win and cannot win any more, whoever brought it."""
         root = f"{kind}/files/{name}"
-        for entry in self._objects.entries_below(root if won else f"{root}/{mine}"):
-            if not won or not entry.name.startswith(f"{root}/{mine}/"):
+        for entry in self._objects.entries_below(root):
+            if not entry.name.startswith(f"{root}/{winner.attempt}/"):
                 self._objects.remove(entry.name)
-        self._objects.forget_parts(root if won else f"{root}/{mine}")
+        self._objects.forget_parts(root)
 
 
 def _marker(kind: str, name: str) -> str:

@@ -115,6 +115,9 @@ class Shipper:
     def _finish(self, path: Path) -> None:
         """Pieces become a whole. Killed at any point and begun again, it ends the same."""
         self._ship(path, rest=True)
+        if not path.stat().st_size:  # nobody asked anything in that hour
+            path.unlink()
+            return
         folder = self._place(path.stem)
         self._objects.create_file(f"{folder}/{ALL}", path, path.stat().st_mtime)
         for piece in stored(self._objects.entries(folder))[folder].leftover:

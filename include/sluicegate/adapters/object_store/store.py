@@ -1,17 +1,20 @@
 """The ports of one store, all on the same objects and the same local copies."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
 from sluicegate.adapters.object_store.cache import Cache
 from sluicegate.adapters.object_store.dataset import ObjectDataset
 from sluicegate.adapters.object_store.drivers import open_store
+from sluicegate.adapters.object_store.incidents import ObjectIncidents
 from sluicegate.adapters.object_store.landing import ObjectLanding
 from sluicegate.adapters.object_store.outbox import ObjectOutbox
 from sluicegate.adapters.object_store.requests import ObjectRequests
 from sluicegate.adapters.object_store.results import ObjectResults
 from sluicegate.adapters.object_store.shelf import Shelf
 from sluicegate.adapters.object_store.shipping import Shipper
+from sluicegate.domain.notice import Notice
 from sluicegate.settings import Settings
 
 
@@ -38,6 +41,10 @@ class ObjectStore:
     @cached_property
     def outbox(self) -> ObjectOutbox:
         return ObjectOutbox(self._objects, self._shelf)
+
+    def incidents(self, tell: Callable[[Notice], None]) -> ObjectIncidents:
+        """Incidents, told to people by `tell`."""
+        return ObjectIncidents(self._objects, tell)
 
     @cached_property
     def requests(self) -> ObjectRequests:
