@@ -3,6 +3,7 @@
 import pytest
 
 from sluicegate.actions.release import deploy, enter_stage, open_rollout, promote, retire, rollout
+from sluicegate.domain.route import Route
 from sluicegate.domain.servers import Serving
 from sluicegate.errors import PackageError, UnavailableError
 from sluicegate.testing.ports import FakePorts
@@ -55,6 +56,29 @@ def test_without_room_for_the_servers_no_traffic_is_shifted_and_the_stage_may_be
     ports.runtime.room = 100
     enter_stage(ports, MODEL, rollout_id, 2, author="test")
     assert weight(ports) == 50
+
+
+def test_whenever_traffic_is_shifted_its_servers_are_ready_however_slowly_they_come(ports: FakePorts) -> None:
+    seen, apply, sleep = [], ports.router.apply, ports.clock.sleep
+
+    def shift(route: Route) -> None:
+        found = {s.target.version: s.servers for s in ports.runtime.status(MODEL)}
+        seen.append((route.weight, found["2"]))
+        apply(route)
+
+    def pass_time(seconds: float) -> None:
+        ports.runtime.room += seconds > 0.2  # each look of who waits, one more server is ready
+        sleep(seconds)
+
+    ports.runtime.room = 4
+    rollout_id = begin(ports)
+    ports.router.apply, ports.clock.sleep = shift, pass_time
+    for index in range(4):
+        ports.runtime.room = 1
+        pass_stages_from(ports, rollout_id, index)
+    needed = {0: 2, 10: 3, 50: 3, 100: 4}
+    assert {weight for weight, _ in seen} == set(needed)
+    assert all(ready >= needed[weight] for weight, ready in seen)
 
 
 def test_champion_without_enough_servers_is_no_broken_artefact(ports: FakePorts) -> None:
