@@ -4,6 +4,7 @@ The tables here are what a real Prometheus answers (tests/cluster/watching asks 
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
@@ -17,7 +18,9 @@ from sluicegate.adapters.promql_meter.pairs import pairs
 from sluicegate.adapters.promql_meter.prometheus import Prometheus, Sample, Vector, prometheus
 from sluicegate.adapters.promql_meter.table import STALE_S, check_targets, table
 from sluicegate.domain.pairing import APART_S, Line, Pairing
+from sluicegate.domain.route import Route, Target
 from sluicegate.errors import InputError, UnavailableError
+from sluicegate.kube import named
 from sluicegate.serving.counters import Counters
 from sluicegate.serving.evidence_page import rows
 from sluicegate.serving.http import JSON, Response
@@ -251,26 +254,63 @@ class TestPairs:
             pairs(table(told.vector()))
 
 
+def envoys(**counted: dict[str, float]) -> Vector:
+    """What replicas of an Envoy that are all there counted: cluster -> total, retry, retry_success, or a class of status."""
+    told = Told()
+    told.target("envoy")
+    for name in ("taken_at", "sampled_at"):
+        told.fact(name, "envoy", NOW - 0.5)
+    for cluster, values in counted.items():
+        for what, value in values.items():
+            row = {"envoy_response_code_class": what[0]} if what.endswith("xx") else {"row": what}
+            told.samples.append(Sample({"envoy_cluster_name": cluster, **row}, value))
+    return told.vector()
+
+
+def at(router: str) -> Settings:
+    return Settings(profile="kubernetes", router=router, namespace="ns")
+
+
+ROUTE = Route("toy", Target("1", "h", 1), Target("2", "h", 1), 0, 100)
+RULE = f"httproute/ns/{named('toy', 'route')}/rule/"
+
+
 class TestGateway:
     def test_retries_of_the_candidates_cluster_are_its_errors_unless_the_champion_refused_too(self) -> None:
-        told = Told()
-        told.target("envoy")
-        for name in ("taken_at", "sampled_at"):
-            told.fact(name, "envoy", NOW - 0.5)
-        counted = {("champion", "requests"): 90, ("champion", "5xx"): 2, ("candidate", "requests"): 13}
-        counted |= {("candidate", "retries"): 3, ("candidate", "4xx"): 1}
-        told.samples += [Sample({"envoy_cluster_name": f"toy/{c}", "row": row}, n) for (c, row), n in counted.items()]
-        found = gateway.from_envoy(told.vector(), "toy")
+        counted = {"toy/champion": {"total": 90, "5xx": 2, "2xx": 88}, "toy/candidate": {"total": 13, "retry": 3, "4xx": 1}}
+        found = gateway.from_envoy(envoys(**counted), ROUTE, at("envoy"))
         assert (found.champion_requests, found.champion_errors) == (90, 2)
         assert (found.candidate_requests, found.candidate_errors) == (10, 2)
 
-    def test_gateway_that_does_not_know_the_model_is_not_zero(self) -> None:
-        told = Told()
-        told.target("envoy")
-        for name in ("taken_at", "sampled_at"):
-            told.fact(name, "envoy", NOW)
+    def test_rules_of_an_http_route_tell_the_versions_apart_and_each_request_fails_once(self) -> None:
+        counted = {RULE + "1": {"2xx": 50.0}, RULE + "3": {"2xx": 30.0, "5xx": 1.0, "retry": 20.0, "retry_success": 2.0}}
+        counted |= {RULE + "2": {"2xx": 8.0, "4xx": 1.0, "5xx": 1.0, "total": 40.0, "retry": 31.0}}
+        found = gateway.from_envoy(envoys(**counted), ROUTE, at("gateway-api"))
+        assert (found.champion_requests, found.champion_errors) == (81, 3)
+        assert (found.candidate_requests, found.candidate_errors) == (10, 1)
+
+    def test_candidate_without_a_rule_has_no_requests(self) -> None:
+        found = gateway.from_envoy(envoys(**{RULE + "1": {"2xx": 50.0}}), ROUTE, at("gateway-api"))
+        assert (found.candidate_requests, found.candidate_errors) == (0, 0)
+
+    @pytest.mark.parametrize("router", ["envoy", "gateway-api"])
+    def test_gateway_that_does_not_know_the_model_is_not_zero(self, router: str) -> None:
         with pytest.raises(UnavailableError, match="do not follow this route yet"):
-            gateway.from_envoy(told.vector(), "toy")
+            gateway.from_envoy(envoys(), ROUTE, at(router))
+
+    def test_replica_that_is_not_seen_makes_the_gateway_missing(self) -> None:
+        told = Told()
+        told.samples = list(envoys(**{"toy/champion": {"total": 90.0}}).samples)
+        told.target("second", up=0.0)
+        with pytest.raises(UnavailableError, match="1 of 2 pods cannot be scraped"):
+            gateway.from_envoy(told.vector(), ROUTE, at("envoy"))
+
+    def test_only_the_clusters_of_the_route_are_asked_for(self) -> None:
+        ours, rules = (re.compile(gateway.clusters_of(ROUTE, at(router))) for router in ("envoy", "gateway-api"))
+        assert ours.fullmatch("toy/candidate")
+        assert not ours.fullmatch("toy/mirror")
+        assert rules.fullmatch(RULE + "2")
+        assert not any(rules.fullmatch(RULE + rest) for rest in ("0", "2-mirror-0", "21"))
 
 
 def test_name_of_a_model_cannot_end_its_quotes() -> None:

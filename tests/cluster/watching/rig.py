@@ -12,7 +12,7 @@ from uuid import uuid4
 from sluicegate.adapters.folder_dataset import FolderDataset
 from sluicegate.adapters.promql_meter import PromqlMeter, queries
 from sluicegate.adapters.promql_meter.prometheus import Prometheus
-from sluicegate.adapters.promql_meter.queries import PAIRS, SERVERS
+from sluicegate.adapters.promql_meter.queries import GATEWAY, PAIRS, SERVERS
 from sluicegate.domain.evidence import Reading
 from sluicegate.domain.route import Route, Target
 from sluicegate.serving.watched import EVIDENCE
@@ -32,7 +32,7 @@ def features(row):
 def value(row, decision):
     return row["distance"] if decision else 1.0
 """
-JOBS = {SERVERS: EVIDENCE, PAIRS: EVIDENCE}
+JOBS = {SERVERS: EVIDENCE, PAIRS: EVIDENCE, GATEWAY: "/stats/prometheus"}
 PATIENCE_S = 90.0
 PATIENT_S = 10.0
 """For one answer of a Prometheus on a machine that is busy with other tests."""
@@ -88,8 +88,9 @@ class Rig:
         folder = again.folder if again else self.home / f"toy-v{version}-{uuid4().hex[:6]}"
         probes, port = (again.port, again.server.port) if again else (free_port(), None)
         more = ("--pulse-port", str(probes), "--linger", str(linger))
-        running = running_model_server(self.package, version, folder, port=port, more=more)
+        running = running_model_server(self.package, version, folder, port=port, wait=False, more=more)
         pod = Pod(version, self.stack.enter_context(running), probes, folder)
+        wait_until(lambda: bool(get(probes, "/health/ready")), PATIENCE_S)
         self.pods = [*(p for p in self.pods if p is not again), pod]
         self.scrape(pod)
         return pod

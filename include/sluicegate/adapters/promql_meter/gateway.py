@@ -1,38 +1,97 @@
-"""What the gateway counted: Envoy's own counters where the gateway is ours, else what the servers say they answered."""
+"""What the gateway counted: Envoy's own counters where its clusters tell the versions apart, else what the servers answered.
 
+Envoy tells no start of its counters: a replica that starts anew, and a cluster that comes anew with a rule, counts less than before,
+which the judge takes for the reset that it is.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from sluicegate import kube
 from sluicegate.adapters.promql_meter.arms import Arms
 from sluicegate.adapters.promql_meter.prometheus import Vector
-from sluicegate.adapters.promql_meter.table import Table, check_targets, table
+from sluicegate.adapters.promql_meter.table import check_targets, table
 from sluicegate.domain.evidence import GatewayCounters
+from sluicegate.domain.route import Route
 from sluicegate.errors import UnavailableError
+from sluicegate.settings import Settings
 
-ROW, CLUSTER = "row", "envoy_cluster_name"
-
-
-def from_envoy(vector: Vector, model: str) -> GatewayCounters:
-    """Sums over all replicas of our gateway.
-
-    Whatever the candidate fails or refuses is asked again of the champion, so the retries of its cluster are its errors, and are
-    no requests of its own; where the champion refuses too the request was wrong and nobody's error: those are the final 4xx.
-    """
-    check_targets(_facts(vector))
-    counted = {(s.labels[CLUSTER], s.labels[ROW]): s.value for s in vector.samples if CLUSTER in s.labels and ROW in s.labels}
-    champion, candidate = f"{model}/champion", f"{model}/candidate"
-    if (champion, "requests") not in counted:
-        raise UnavailableError(f"no replica has the cluster '{champion}': they do not follow this route yet")
-    retries = counted.get((candidate, "retries"), 0.0)
-    # no replica tells its start: one that starts anew counts less than before, which is a reset as well
-    return GatewayCounters(
-        started_at=0.0,
-        champion_requests=int(counted[champion, "requests"]),
-        champion_errors=int(counted.get((champion, "5xx"), 0.0)),
-        candidate_requests=int(counted.get((candidate, "requests"), 0.0) - retries),
-        candidate_errors=int(max(0.0, retries - counted.get((candidate, "4xx"), 0.0))),
-    )
+CLUSTER, ROW, CLASS = "envoy_cluster_name", "row", "envoy_response_code_class"
+CANDIDATE, CHAMPION = "2", ("1", "3")
+"""Rules of an HTTPRoute of ours (adapters/cluster_router/gateway_api.py): the champion's is the second while it is alone."""
 
 
-def _facts(vector: Vector) -> Table:
-    return table(Vector(vector.at, tuple(sample for sample in vector.samples if "fact" in sample.labels)))
+class Cluster(NamedTuple):
+    """Envoy's counters of one cluster, all replicas together."""
+
+    total: float = 0.0
+    """Requests sent upstream, those of retries too."""
+    retries: float = 0.0
+    saved: float = 0.0
+    """Requests that a retry answered well."""
+    answered: float = 0.0
+    """Final answers, Envoy's own (503, 504) among them."""
+    refused: float = 0.0
+    """4xx among them."""
+    failed: float = 0.0
+    """5xx among them."""
+
+
+def clusters_of(route: Route, settings: Settings) -> str:
+    """Regular expression for the names of the route's clusters."""
+    if settings.router == "envoy":
+        return f"{re.escape(route.model)}/(champion|candidate)"
+    return f"{re.escape(_http_route(route, settings))}/rule/[{''.join((*CHAMPION, CANDIDATE))}]"
+
+
+def from_envoy(vector: Vector, route: Route, settings: Settings) -> GatewayCounters:
+    """Of both versions; UnavailableError when the replicas are not all seen, or none of them knows the route."""
+    check_targets(table(Vector(vector.at, tuple(sample for sample in vector.samples if "fact" in sample.labels))))
+    seen = clusters(vector)
+    return _ours(seen, route.model) if settings.router == "envoy" else _by_rules(seen, _http_route(route, settings))
+
+
+def clusters(vector: Vector) -> dict[str, Cluster]:
+    """The counters by cluster."""
+    names = {"total": "total", "retry": "retries", "retry_success": "saved"}
+    found: dict[str, Cluster] = {}
+    for labels, value in vector.samples:
+        if CLUSTER in labels:
+            now, code = found.get(labels[CLUSTER], Cluster()), labels.get(CLASS, "")
+            if ROW in labels:
+                now = now._replace(**{names[labels[ROW]]: value})
+            else:
+                now = now._replace(answered=now.answered + value)
+                now = now._replace(**{{"4": "refused", "5": "failed"}[code]: value}) if code in ("4", "5") else now
+            found[labels[CLUSTER]] = now
+    return found
+
+
+def _ours(seen: Mapping[str, Cluster], model: str) -> GatewayCounters:
+    """Whatever the candidate fails or refuses is asked again of the champion, so the retries of its cluster are its errors and no
+    requests of its own; where the champion refuses too the request was wrong and nobody's error: those are the final 4xx."""
+    champion, candidate = seen.get(f"{model}/champion"), seen.get(f"{model}/candidate", Cluster())
+    if champion is None:
+        raise UnavailableError(f"no replica has the cluster '{model}/champion': they do not follow this route yet")
+    errors = max(0.0, candidate.retries - candidate.refused)
+    requests = candidate.total - candidate.retries
+    return GatewayCounters(0.0, int(champion.total), int(champion.failed), int(requests), int(errors))
+
+
+def _by_rules(seen: Mapping[str, Cluster], name: str) -> GatewayCounters:
+    """A request is retried at its own version, so it was one error, however often, and whether or not a retry hid it."""
+    champions = [seen[cluster] for rule in CHAMPION if (cluster := f"{name}/rule/{rule}") in seen]
+    if not champions:
+        raise UnavailableError(f"no proxy of the Gateway has the rules of {name}: they do not follow this route yet")
+    candidate = seen.get(f"{name}/rule/{CANDIDATE}", Cluster())
+    requests, errors = (sum(values) for values in zip(*((c.answered, c.failed + c.saved) for c in champions), strict=True))
+    return GatewayCounters(0.0, int(requests), int(errors), int(candidate.answered), int(candidate.failed + candidate.saved))
+
+
+def _http_route(route: Route, settings: Settings) -> str:
+    """How Envoy Gateway names an HTTPRoute of ours in its clusters."""
+    return f"httproute/{settings.namespace}/{kube.named(route.model, 'route')}"
 
 
 def from_servers(champion: Arms, candidate: Arms | None) -> GatewayCounters:

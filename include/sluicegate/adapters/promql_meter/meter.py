@@ -1,6 +1,5 @@
 """One reading: one question for each source, all asked at once; what is silent, old or not whole is None and named."""
 
-import re
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +21,8 @@ from sluicegate.ports import Dataset
 from sluicegate.ports.meter import LabelWindow
 from sluicegate.settings import Settings
 
+COUNTED_BY_ENVOY = ("envoy", "gateway-api")
+"""Routers whose data plane is Envoy, ours or Envoy Gateway's."""
 T = TypeVar("T")
 
 
@@ -75,16 +76,17 @@ class PromqlMeter:
         return pairs(table(self._prometheus.query(question)))
 
     def _gateway(self, route: Route) -> GatewayCounters | None:
-        if self._settings.router != "envoy":
+        if self._settings.router not in COUNTED_BY_ENVOY:
             return None
-        clusters = f"{re.escape(route.model)}/(champion|candidate)"
-        return gateway.from_envoy(self._prometheus.query(queries.gateway(clusters)), route.model)
+        return gateway.from_envoy(
+            self._prometheus.query(queries.gateway(gateway.clusters_of(route, self._settings))), route, self._settings
+        )
 
     def _seen(
         self, route: Route, counted: GatewayCounters | None, champion: Arms | None, candidate: Arms | None
     ) -> GatewayCounters | None:
-        """Other routers' counters cannot be told apart by version: there the servers' own are all that is known."""
-        if self._settings.router == "envoy" or champion is None or (candidate is None and route.candidate is not None):
+        """Where no gateway's counters can be had the servers' own are all that is known."""
+        if self._settings.router in COUNTED_BY_ENVOY or champion is None or (candidate is None and route.candidate is not None):
             return counted
         return gateway.from_servers(champion, candidate)
 

@@ -39,16 +39,12 @@ def gateway(clusters: str) -> str:
     """Envoy's counters of the clusters whose name matches, by cluster; its targets."""
     target = selector(job=GATEWAY)
     match = f'{target},envoy_cluster_name=~"{escaped(clusters)}"'
-    sums = (
-        ("requests", f"envoy_cluster_upstream_rq_total{{{match}}}"),
-        ("retries", f"envoy_cluster_upstream_rq_retry{{{match}}}"),
-        ("4xx", f'envoy_cluster_upstream_rq_xx{{{match},envoy_response_code_class="4"}}'),
-        ("5xx", f'envoy_cluster_upstream_rq_xx{{{match},envoy_response_code_class="5"}}'),
-    )
-    rows = [renamed(f"sum by (envoy_cluster_name) ({counter})", "row", name) for name, counter in sums]
+    sums = [f"sum by (envoy_cluster_name, envoy_response_code_class) (envoy_cluster_upstream_rq_xx{{{match}}})"]
+    for row in ("total", "retry", "retry_success"):
+        sums.append(renamed(f"sum by (envoy_cluster_name) (envoy_cluster_upstream_rq_{row}{{{match}}})", "row", row))
     alive = f"envoy_server_live{{{target}}}"
     facts = (renamed(f"timestamp({alive})", "fact", "sampled_at"), renamed(alive, "fact", "taken_at"))
-    return " or ".join((*rows, *facts, targets(target)))
+    return " or ".join((*sums, *facts, targets(target)))
 
 
 def answered(model: str, version: str, since: float, until: float) -> str:
