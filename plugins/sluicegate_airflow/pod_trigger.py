@@ -1,6 +1,7 @@
 """Follows a pod without a worker, from the triggerer: shows its log, says what it waits for, fires when it has ended or never will start.
 
-It decides nothing: what became of the work is read from the store, by the task that this wakes up.
+What became of the work is read from the store. A committed result ends the task from here: to wake a worker for it takes longer
+than many an order. Everything else is for the task that this wakes up.
 """
 
 import asyncio
@@ -12,12 +13,16 @@ from typing import Any
 
 from aiohttp import ClientError
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from kubernetes_asyncio.client import CoreV1Api
 from kubernetes_asyncio.client.exceptions import ApiException
 
+from sluicegate.domain.order import Order
 from sluicegate.domain.pod import CONTAINER, Job
 from sluicegate.domain.pod_fate import ended, hopeless, running, waits_for
+from sluicegate.errors import SluicegateError
+from sluicegate.wiring import wire
+from sluicegate_airflow.orders import small
 
 EVERY = 1.0
 """Seconds between two looks."""
@@ -42,17 +47,19 @@ class PodTrigger(BaseTrigger):
         Of the order, as `Job.plain` gives it.
     gone : bool
         Whether to wait until nothing of the name is left: when the name is taken by what is not ours to follow.
+    ends : bool
+        Whether a committed result ends the task from here.
     """
 
-    def __init__(self, namespace: str, job: Mapping[str, Any], gone: bool = False) -> None:
+    def __init__(self, namespace: str, job: Mapping[str, Any], gone: bool = False, ends: bool = False) -> None:
         super().__init__()
-        self.namespace, self.job, self.gone = namespace, dict(job), gone
+        self.namespace, self.job, self.gone, self.ends = namespace, dict(job), gone, ends
         self._told = (0.0, "")
         self._shown = ""
         self._log_at = 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        facts = ("namespace", "job", "gone")
+        facts = ("namespace", "job", "gone", "ends")
         return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in facts}
 
     @cached_property
@@ -76,7 +83,7 @@ class PodTrigger(BaseTrigger):
                 await asyncio.sleep(AWAY_EVERY)
                 continue
             if pod is None or (not self.gone and await self._over(pod)):
-                yield TriggerEvent({"pod": pod or last, "refused": ""})
+                yield await self._end(pod or last)
                 return
             last = pod
             await asyncio.sleep(EVERY)
@@ -85,6 +92,24 @@ class PodTrigger(BaseTrigger):
         """A person ended the task while nobody worked on it: stop the pod too, unless it belongs to somebody else."""
         if not self.gone:
             await self.hook.delete_pod(self._job.name, self.namespace)
+
+    async def _end(self, pod: Mapping[str, Any] | None) -> TriggerEvent:
+        found = await asyncio.to_thread(self._committed) if self.ends and not self.gone else None
+        if found is None:
+            return TriggerEvent({"pod": pod, "refused": ""})
+        return TaskSuccessEvent(xcoms={"return_value": returned(self._job.order, found)})
+
+    def _committed(self) -> Mapping[str, Any] | None:
+        """The result, if there is one; its pod is needed no more then."""
+        try:
+            ports = wire()
+            found = ports.outbox.result(self._job.order)
+            if found is not None:
+                ports.pods.remove(self._job)
+        except SluicegateError as e:  # the task itself asks again, and says what is wrong
+            self._tell(str(e))
+            return None
+        return found
 
     async def _over(self, pod: Mapping[str, Any]) -> bool:
         if ended(pod):
@@ -136,3 +161,8 @@ class PodTrigger(BaseTrigger):
 
 def _brief(e: BaseException) -> str:
     return f"{e.status} {e.reason}" if isinstance(e, ApiException) else f"{type(e).__name__}: {e}"
+
+
+def returned(order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What a task returns for the committed result of its order."""
+    return dict(result) if order.action == "release" else {"key": order.key, **small(result)}

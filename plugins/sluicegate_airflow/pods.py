@@ -24,9 +24,9 @@ from sluicegate.wiring import Wiring, wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.inputs import INPUTS
 from sluicegate_airflow.links import ReportLink
-from sluicegate_airflow.orders import LONGEST, POOL, small
+from sluicegate_airflow.orders import LONGEST, POOL
 from sluicegate_airflow.pauses import PauseTrigger
-from sluicegate_airflow.pod_trigger import PodTrigger
+from sluicegate_airflow.pod_trigger import PodTrigger, returned
 from sluicegate_airflow.rollout import GREEN, ROLLOUT, said, wanted
 
 ROOM_EVERY = timedelta(seconds=15)
@@ -38,6 +38,8 @@ SLACK_S = 900.0
 class PodOperator(KubernetesPodOperator):
     """Starts the pod of an order, or finds it, and waits for its committed result without a worker."""
 
+    ends_early = True
+    """Whether a committed result ends the task without waking a worker."""
     template_fields: Sequence[str] = ()
     template_fields_renderers: Mapping[str, str] = {}
 
@@ -60,9 +62,9 @@ class PodOperator(KubernetesPodOperator):
         """The order that this task stands for."""
         raise NotImplementedError
 
-    def returned(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
+    def came(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
         """What the task returns for the committed result."""
-        raise NotImplementedError
+        return returned(order, result)
 
     def execute(self, context: Context) -> None:
         with told():
@@ -113,7 +115,7 @@ class PodOperator(KubernetesPodOperator):
         raise AirflowFailException(end.message)
 
     def _done(self, context: Context, order: Order, result: Mapping[str, Any]) -> None:
-        context["ti"].xcom_push(key="return_value", value=self.returned(order, result))
+        context["ti"].xcom_push(key="return_value", value=self.came(order, result))
 
     def _body(self, ports: Wiring, job: Job, context: Context) -> dict[str, Any]:
         """The pod with what Airflow adds to it: labels of the task, and the pod_mutation_hook of the installation."""
@@ -123,7 +125,7 @@ class PodOperator(KubernetesPodOperator):
         return ports.pods.plain(self.pod)
 
     def _follow(self, job: Job, namespace: str, *, gone: bool) -> None:
-        trigger = PodTrigger(namespace, job.plain(), gone)
+        trigger = PodTrigger(namespace, job.plain(), gone, self.ends_early)
         longest = timedelta(seconds=pods.UNTIL_SCHEDULED_S + pods.UNTIL_STARTED_S + job.resources.deadline + SLACK_S)
         if gone:
             self.defer(trigger=trigger, method_name="again", timeout=longest)
@@ -149,19 +151,17 @@ class PodOrderOperator(PodOperator):
     def ordered(self, ports: Ports, context: Context) -> Order:
         return Order(self.action, self.model, INPUTS[self.action](ports, self.model, self.given))
 
-    def returned(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
-        return {"key": order.key, **small(result)}
-
 
 class ReportedPodOrderOperator(PodOrderOperator):
     """An order whose result holds a report, with a button that opens it."""
 
     operator_extra_links = (ReportLink(),)
+    ends_early = False  # the button is made in a worker
     reported = ""
 
-    def returned(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
+    def came(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
         self.reported = order.key
-        return super().returned(order, result)
+        return super().came(order, result)
 
 
 class PodReleaseOperator(PodOperator):
@@ -174,12 +174,13 @@ class PodReleaseOperator(PodOperator):
         super().__init__(model=model, **kwargs)
         self.verb, self.index = verb, index
         self.rollout_id = "" if verb == "open" else rollout_id
+        self.ends_early = verb != "revert"  # which may end as skipped
 
     def ordered(self, ports: Ports, context: Context) -> Order:
         attempt = f"{context['run_id']} {context['ti'].try_number}"
         return Order("release", self.model, {**wanted(self, context), "attempt": attempt})
 
-    def returned(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
+    def came(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
         return said(self, result)
 
     def failed(self, job: Job, end: Fate) -> NoReturn:

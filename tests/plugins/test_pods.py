@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
+from airflow.triggers.base import TaskSuccessEvent
 from kubernetes_asyncio.client.exceptions import ApiException
 
 from sluicegate.adapters.order_pods import Claim
@@ -210,6 +211,12 @@ class TestVerb:
         with pytest.raises(AirflowSkipException, match="version 2 was promoted"):
             resumed(task, given, pause, None)
 
+    def test_only_what_may_end_otherwise_than_well_wakes_a_worker_for_its_result(self, monkeypatch) -> None:
+        World(monkeypatch)
+        tasks = [verb_task("toy", verb, rollout_id="r1") for verb in ("deploy", "promote", "revert")]
+        tasks += [order_task("toy", "validate", BATCH)]
+        assert [deferred(task, context()).trigger.ends for task in tasks] == [True, True, False, True]
+
     def test_a_paused_rollout_waits_for_its_resume_and_is_asked_again(self, monkeypatch) -> None:
         world, given, task = World(monkeypatch), context(), verb_task("toy", "promote", rollout_id="r1")
         pause = deferred(task, given)
@@ -227,9 +234,9 @@ class TestVerb:
 class ScriptedTrigger(PodTrigger):
     """Sees the given pods one after the other; an exception is raised instead."""
 
-    def __init__(self, *seen: Any, gone: bool = False) -> None:
+    def __init__(self, *seen: Any, gone: bool = False, ends: bool = False) -> None:
         job = Job(pods.Order("train", "toy", {}), "s3://b/o", pods.pods.RELEASE, "training.resources")
-        super().__init__("ml", job.plain(), gone)
+        super().__init__("ml", job.plain(), gone, ends)
         self.seen, self.lines, self.logged = list(seen), [["t1 one"], ["t1 one", "t2 two"], ["t1 one", "t2 two", "t3 three"]], []
         self.deleted: list[tuple[str, str]] = []
 
@@ -255,11 +262,15 @@ class ScriptedTrigger(PodTrigger):
 
 
 def fired(trigger: PodTrigger, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    return [event.payload for event in events(trigger, monkeypatch)]
+
+
+def events(trigger: PodTrigger, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     for pause in ("EVERY", "AWAY_EVERY", "LOG_EVERY"):
         monkeypatch.setattr(pod_trigger, pause, 0.0)
 
     async def run() -> list[Any]:
-        return [event.payload async for event in trigger.run()]
+        return [event async for event in trigger.run()]
 
     return asyncio.run(run())
 
@@ -305,6 +316,24 @@ class TestTrigger:
         for trigger in (own, others):
             asyncio.run(trigger.on_kill())
         assert (own.deleted, others.deleted) == ([(own._job.name, "ml")], [])
+
+    def test_a_committed_result_ends_the_task_from_the_triggerer(self, monkeypatch) -> None:
+        world, trigger = World(monkeypatch), ScriptedTrigger(recorded("evicted_leaving"), None, ends=True)
+        monkeypatch.setattr(pod_trigger, "wire", lambda: world)
+        order = trigger._job.order
+        world.outbox.results[order.key] = {"rows": 1, "long": "x" * 2000}
+        (event,) = events(trigger, monkeypatch)
+        assert (type(event), event.xcoms) == (TaskSuccessEvent, {"return_value": {"key": order.key, "rows": 1}})
+        assert world.pods.removed == [trigger._job]
+
+    @pytest.mark.parametrize("store", [None, UnavailableError("the store is away")])
+    def test_without_a_result_or_a_store_the_task_itself_looks(self, monkeypatch, store: Exception | None) -> None:
+        world, trigger = World(monkeypatch), ScriptedTrigger(recorded("oom"), ends=True)
+        monkeypatch.setattr(pod_trigger, "wire", lambda: world)
+        if store is not None:
+            monkeypatch.setattr(world.outbox, "result", lambda _: (_ for _ in ()).throw(store))
+        assert fired(trigger, monkeypatch) == [{"pod": recorded("oom"), "refused": ""}]
+        assert world.pods.removed == []
 
     def test_it_survives_the_database_of_the_triggerer(self) -> None:
         _, facts = ScriptedTrigger().serialize()

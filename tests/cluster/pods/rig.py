@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from airflow.sdk.exceptions import TaskDeferred
+from airflow.triggers.base import TaskSuccessEvent
 
 from sluicegate.actions.ingest.write import accepted_schema
 from sluicegate.domain.spec import ModelSpec
@@ -111,6 +112,9 @@ class Task:
         while deferred is not None:
             event = asyncio.run(first(deferred.trigger))
             self.resumed += 1
+            if isinstance(event, TaskSuccessEvent):
+                self.pushed.update(event.xcoms or {})
+                break
             try:
                 getattr(self.task, deferred.method_name)(self.context, event.payload, **(deferred.kwargs or {}))
                 deferred = None

@@ -1,10 +1,10 @@
 """Orders in pods of a real cluster: carried out once whatever happens to the pod, and told in one sentence when they are not."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +57,15 @@ def named(world: World, as_of: str) -> str:
 
 def uids(world: World, name: str) -> set[str]:
     return {pod["metadata"]["uid"] for pod in world.pods(name)}
+
+
+def started(task: Task) -> TaskDeferred | None:
+    """The task asked again whether there is room; None while there is none."""
+    try:
+        task.task.again(task.context, None)
+    except TaskDeferred as deferred:
+        return None if deferred.method_name == "again" else deferred
+    return None
 
 
 def with_resources(folder: Path, monkeypatch: pytest.MonkeyPatch, **resources: object) -> None:
@@ -154,14 +163,13 @@ class TestRoom:
         assert isinstance(deferred, TaskDeferred)
         assert (deferred.method_name, world.pods(name)) == ("again", [])
         world.kubectl("delete", "quota", "full")
-        with pytest.raises(TaskDeferred) as begun:
-            world.wait(lambda: task.again(task.context, None), "room")
+        begun = world.wait(lambda: started(task), "room")
         pending = world.wait(lambda: [p for p in world.pods(name) if p["status"].get("conditions")], "look of the scheduler")
         assert pending[0]["status"]["phase"] == "Pending"
         (node,) = world.cluster.kubectl("get", "nodes", "-o", "name").stdout.split()[:1]
         world.cluster.kubectl("label", node, f"{label}=yes")
         try:
-            assert task.follow(begun.value)["rows"] == 50
+            assert task.follow(begun)["rows"] == 50
         finally:
             world.cluster.kubectl("label", node, f"{label}-")
 
@@ -184,14 +192,11 @@ class TestHostile:
         world.cluster.kubectl("create", "serviceaccount", "sluicegate-work", "--namespace", namespace)
         return namespace
 
-    @pytest.mark.parametrize("evil", HOSTILE)
-    def test_no_name_leads_out_of_the_namespace_or_into_a_shell(self, world: World, restricted: str, evil: str) -> None:
-        from dataclasses import replace
-
+    def test_no_name_leads_out_of_the_namespace_or_into_a_shell(self, world: World, restricted: str) -> None:
         settings = replace(world.settings, namespace=restricted)
-        job = Job(Order(evil, evil, {"batch_id": evil}), f"s3://bucket/{evil}", Resources(), "resources")
-        path = f"/api/v1/namespaces/{restricted}/pods"
-        made = kube.request(kube.client(settings), "POST", path, manifest(job, settings), {"dryRun": "All"})
-        assert (made["metadata"]["namespace"], made["metadata"]["name"]) == (restricted, job.name)
-        assert made["spec"]["containers"][0]["command"][-1] == f"s3://bucket/{evil}"
-        assert json.dumps(made).count(json.dumps(evil)[1:-1]) <= 2 or len(evil) < 4
+        api, path = kube.client(settings), f"/api/v1/namespaces/{restricted}/pods"
+        for evil in HOSTILE:
+            job = Job(Order(evil, evil, {"batch_id": evil}), f"s3://bucket/{evil}", Resources(), "resources")
+            made = kube.request(api, "POST", path, manifest(job, settings), {"dryRun": "All"})
+            assert (made["metadata"]["namespace"], made["metadata"]["name"]) == (restricted, job.name)
+            assert made["spec"]["containers"][0]["command"] == ["python", "-m", "sluicegate", "work", "--order-url", job.url]
