@@ -6,7 +6,10 @@ from typing import Protocol
 
 class RequestLogs(Protocol):
     def served(self, model: str) -> list[Path]:
-        """Every prediction log of the model's servers as far as it is known now, by name. A log still grows; its last line may be torn."""
+        """Every prediction log of the model's servers as far as it is known now, each in a folder named like its version.
+
+        A log still grows, and its last line may be torn.
+        """
         ...
 
     def history(self, model: str) -> list[Path]:

@@ -39,6 +39,7 @@ class RequestLogsContract:
         serve("claims", "1", b'{"c": 3}\n')
         assert sorted(contents(requests.served("flights"))) == [b'{"a": 1}\n', b'{"b": "\xc5\xbe"}\n']
         assert contents(requests.served("claims")) == [b'{"c": 3}\n']
+        assert sorted(path.parent.name for path in requests.served("flights")) == ["1", "2"]
 
     def test_a_log_that_grows_is_the_same_log(self, requests: RequestLogs, serve: Serve) -> None:
         whole = b""
