@@ -15,20 +15,32 @@ from sluicegate.testing.cluster import Cluster, Images
 
 MANIFESTS = PROJECT / "docker" / "kubernetes"
 OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
-NOWHERE = {role: f"localhost/sluicegate-{role}:none" for role in ("gateway", "keeper", "mlflow", "postgresql", "work")}
+ROUTERS = ("gateway-api", "envoy", "istio")
+NOWHERE = {role: f"localhost/sluicegate-{role}:none" for role in ("work", "gateway", "keeper", "mlflow", "postgresql")}
 PATIENCE = "240s"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_an_overlay_is_accepted_whole(overlay: str, cluster: Cluster, namespace: str, gateway_class: str) -> None:
     things = cluster.rendered(MANIFESTS / "overlays" / overlay, namespace, images=NOWHERE)
-    cluster.apply([thing for thing in things if thing["kind"] == "Namespace"])
-    warned = cluster.apply(things, "--dry-run=server", "--server-side", "--force-conflicts")
-    assert "Warning" not in warned, "the pod standard, or a field that will go"
-    assert {thing["kind"] for thing in things} >= {"Namespace", "Role", "ResourceQuota", "LimitRange", "NetworkPolicy"}
-    images = [c["image"] for t in things if "template" in t.get("spec", {}) for c in t["spec"]["template"]["spec"]["containers"]]
+    assert {thing["kind"] for thing in things} >= {"Namespace", "Role", "ResourceQuota", "LimitRange", "NetworkPolicy", "Gateway"}
+    _accepted(cluster, things)
+
+
+@pytest.mark.parametrize("router", ROUTERS)
+def test_every_router_is_accepted_beside_the_base(router: str, cluster: Cluster, namespace: str, gateway_class: str) -> None:
+    more = (MANIFESTS / "routers" / router, MANIFESTS / "watching", MANIFESTS / "policies")
+    _accepted(cluster, cluster.rendered(MANIFESTS / "base", namespace, *more, images=NOWHERE))
+
+
+def _accepted(cluster: Cluster, things: list[dict[str, Any]]) -> None:
+    """Every object, with its namespace as it is to be, and without a warning: of the pod standard, or of a field that will go."""
+    cluster.apply([thing for thing in things if thing["kind"] == "Namespace"], "--server-side", "--force-conflicts")
+    assert "Warning" not in cluster.apply(things, "--dry-run=server", "--server-side", "--force-conflicts")
+    pods = [thing["spec"]["template"]["spec"] for thing in things if "template" in thing.get("spec", {})]
+    images = [c["image"] for pod in pods for c in (*pod["containers"], *pod.get("initContainers", []))]
     assert images
-    assert all(image.endswith(":none") for image in images), "an image that the overlay does not let one name"
+    assert all(image.endswith(":none") for image in images), f"images that nobody could name otherwise: {images}"
 
 
 @pytest.mark.parametrize(
