@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xxhash
+import yaml
 
 from sluicegate.adapters.cluster_router import router as engine
-from sluicegate.adapters.cluster_router.dialect import Dialect
-from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
+from sluicegate.adapters.cluster_router.gateway_api import GatewayApi, edge_script
 from sluicegate.adapters.cluster_router.istio import Istio
 from sluicegate.adapters.cluster_router.router import ANNOTATION, ClusterRouter
 from sluicegate.domain.route import PARTS, Route, Target
@@ -19,6 +19,7 @@ from sluicegate.domain.route_table import mark
 from sluicegate.domain.route_text import SHOWN, seen, seen_as
 from sluicegate.errors import InputError, RefusedError, StaleTokenError, UnavailableError
 from sluicegate.kube import named
+from sluicegate.settings import PROJECT
 from sluicegate.testing.route_objects import (
     MemoryObjects,
     Rule,
@@ -45,14 +46,18 @@ READ: dict[type, tuple[Callable[[Thing], list[Rule]], Callable[[Thing], str]]] =
 class World:
     """Objects, and a proxy that follows them at once unless it is told to lag or to be away."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: GatewayApi | Istio) -> None:
+        self.dialect = dialect
         self.routes, self.edges = MemoryObjects(), MemoryObjects()
         self._rules_of, self._salt_of = READ[type(dialect)]
         self.away = False
         self.kept = True
         self.told_salt: str | None = None
         """What the proxy's edge still has, instead of what it was told."""
-        self.router = ClusterRouter(dialect, self.routes, self.edges, self.shown, kept=self._refuse_unkept)
+        self.edge_works = True
+        self.router = ClusterRouter(
+            dialect, self.routes, self.edges, self.shown, kept=self._refuse_unkept, edge_works=self._refuse_without_edge
+        )
 
     def rules(self, model: str) -> list[Rule]:
         thing = self.routes.get(named(model, "route"))
@@ -72,6 +77,14 @@ class World:
 
     def served(self, model: str, user: str) -> Rule | None:
         return meets(self.rules(model), f"/models/{model}/predict", bucket_of(self.salt(model), user))
+
+    def backends(self) -> set[str]:
+        """Who serves some hundred users."""
+        return {rule.backend for user in range(300) if (rule := self.served("flights", f"N{user}"))}
+
+    def _refuse_without_edge(self) -> None:
+        if not self.edge_works:
+            raise UnavailableError("no edge")
 
     def _refuse_unkept(self) -> None:
         if not self.kept:
@@ -118,8 +131,7 @@ class TestWhoIsServedByWhom:
     def test_edge_that_still_has_the_salt_of_another_rollout_gives_the_candidate_nobody(self, world: World) -> None:
         world.router.apply(at(100))
         world.told_salt = "rollout-0"
-        served = {rule.backend for user in range(200) if (rule := world.served("flights", f"N{user}"))}
-        assert served == {"champion"}
+        assert world.backends() == {"champion"}
         shown = world.shown("flights")
         assert shown is not None
         assert shown.weight == 0
@@ -179,7 +191,7 @@ class TestGatewayThatDoesNotAnswer:
         world.router.apply(at(25))
         world.away = True
         world.router.apply(at(25).cut())
-        assert [rule.backend for rule in world.rules("flights") if rule.backend] == ["champion"]
+        assert world.backends() == {"champion"}
 
     def test_weight_that_nobody_can_see_is_an_error(self, world: World) -> None:
         world.away = True
@@ -204,6 +216,56 @@ class TestGatewayThatDoesNotAnswer:
         assert _weight(world) == 0
 
 
+class TestGatewayThatDoesNotTakeTheEdge:
+    """It may then answer 500 to a model whose edge it was told: so it is not told."""
+
+    @pytest.mark.parametrize("route", [at(25), at(0, mirror=20)])
+    def test_no_candidate_gets_traffic_and_no_policy_is_written(self, world: World, route: Route) -> None:
+        world.router.apply(at(0))
+        world.edge_works = False
+        with pytest.raises(UnavailableError, match="no edge"):
+            world.router.apply(route)
+        assert world.edges.things == {}
+        assert world.router.read("flights") == at(0)
+
+    def test_what_it_took_before_can_grow_and_be_cut(self, world: World) -> None:
+        world.router.apply(at(5))
+        world.edge_works = False
+        world.router.apply(at(25))
+        world.router.apply(at(25).cut())
+        assert _weight(world) == 0
+
+
+@pytest.mark.parametrize("manifest", ["gateway-api/edge.yaml", "istio/edge.yaml"])
+def test_program_in_the_manifests_is_the_one_that_is_proven(manifest: str) -> None:
+    *_, policy = yaml.safe_load_all((PROJECT / "docker" / "kubernetes" / "routers" / manifest).read_text())
+    assert edge_script() in _texts(policy)
+
+
+def _texts(value: object) -> list[str]:
+    """All texts in a manifest."""
+    if isinstance(value, dict):
+        return [text for each in value.values() for text in _texts(each)]
+    if isinstance(value, list):
+        return [text for each in value for text in _texts(each)]
+    return [value] if isinstance(value, str) else []
+
+
+class TestKeeperThatKnowsAnotherGateway:
+    def test_cut_leaves_the_route_with_the_gateways_that_follow_it(self, world: World) -> None:
+        world.router.apply(at(25))
+        before = world.routes.get(named("flights", "route"))
+        dialect = type(world.dialect)("other", "elsewhere", "sg")
+        keeper = ClusterRouter(dialect, world.routes, world.edges, world.shown)
+        assert len(keeper.enforce(time.time() + 61)) == 1
+        after = world.routes.get(named("flights", "route"))
+        assert before is not None
+        assert after is not None
+        for key in ("parentRefs", "hosts", "gateways"):
+            assert after["spec"].get(key) == before["spec"].get(key)
+        assert world.backends() == {"champion"}
+
+
 class TestNobodyKeepsLeases:
     def test_no_weight_is_given(self, world: World) -> None:
         world.kept = False
@@ -225,7 +287,8 @@ class TestDamagedObject:
         world.routes.things[named("flights", "route")]["metadata"]["annotations"] = {} if note is None else {ANNOTATION: note}
         with pytest.raises(UnavailableError, match=f"{ANNOTATION} of (HTTPRoute|VirtualService) 'flights-route' is no route"):
             world.router.enforce(time.time())
-        assert [(rule.backend, rule.copies) for rule in world.rules("flights") if rule.backend] == [("champion", 0)]
+        assert world.backends() == {"champion"}
+        assert {rule.copies for rule in world.rules("flights")} == {0}
 
     def test_other_models_are_cut_in_time(self, world: World) -> None:
         other = replace(at(25), model="other")

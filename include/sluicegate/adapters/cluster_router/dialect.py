@@ -31,6 +31,10 @@ class Dialect(Protocol):
         """The route, followed by the gateway."""
         ...
 
+    def attached(self, body: Body, present: Mapping[str, Any]) -> Body:
+        """The body, followed by the gateways that follow the present object."""
+        ...
+
     def gone(self) -> Body:
         """A route that no gateway follows: the object remains, because it remembers the newest token."""
         ...

@@ -35,6 +35,10 @@ class Envoys:
             service(target, self.namespace)
         return {"data": {"route": json.dumps(shown(route), indent=1)}}
 
+    def attached(self, body: Body, present: Mapping[str, Any]) -> Body:
+        """Every replica follows every route."""
+        return body
+
     def gone(self) -> Body:
         return {"data": {"route": "none"}}
 

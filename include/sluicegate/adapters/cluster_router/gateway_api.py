@@ -6,8 +6,9 @@
     candidate                   /models/<model>/predict, a bucket below       candidate
     champion                    /models/<model>/predict                       champion
 
-The first and the third are there only when the candidate has a weight. More specific matches go first, whatever their order: so says
-the Gateway API. The edge is a Lua filter of Envoy Gateway: the bucket is there before the route is chosen a second time.
+All four are always there, in this order: Envoy Gateway names its clusters after a rule's place, and one that moved would be made anew
+under its users. More specific matches go first, whatever their order: so says the Gateway API. The edge is a Lua filter of Envoy
+Gateway: the bucket is there before the route is chosen a second time.
 """
 
 from collections.abc import Mapping
@@ -26,6 +27,10 @@ ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 POLICY = Kind("gateway.envoyproxy.io/v1alpha1", "EnvoyExtensionPolicy", "envoyextensionpolicies")
 
 
+NOBODY = "nobody"
+"""Matches no bucket: the candidate's rule while it has no weight."""
+
+
 @dataclass(frozen=True)
 class GatewayApi:
     """HTTPRoutes that attach to one Gateway."""
@@ -40,6 +45,9 @@ class GatewayApi:
     def body(self, route: Route) -> Body:
         parent = {"name": self.gateway, "namespace": self.gateway_namespace}
         return {"spec": {"parentRefs": [parent], "rules": self._rules(route)}}
+
+    def attached(self, body: Body, present: Mapping[str, Any]) -> Body:
+        return {"spec": {**body["spec"], "parentRefs": present["spec"]["parentRefs"]}}
 
     def gone(self) -> Body:
         nothing = {"type": "RequestRedirect", "requestRedirect": {"statusCode": 302}}
@@ -58,13 +66,11 @@ class GatewayApi:
         return {"spec": {"targetRefs": [target], "lua": [script]}}
 
     def _rules(self, route: Route) -> list[Body]:
-        pattern = candidate_pattern(route.salt, route.weight)
-        if pattern is None or route.candidate is None:
-            return [_shown("shown", route), self._served("champion", route, route.champion)]
+        pattern = candidate_pattern(route.salt, route.weight) or NOBODY
         return [
             _shown("shown", route, anybody(route.salt)),
             _shown("shown-without-edge", replace(route, weight=0, expires_at=None)),
-            self._served("candidate", route, route.candidate, pattern),
+            self._served("candidate", route, route.candidate or route.champion, pattern),
             self._served("champion", route, route.champion),
         ]
 

@@ -49,6 +49,9 @@ class Istio:
     def body(self, route: Route) -> Body:
         return {"spec": {"hosts": ["*"], "gateways": [f"{self.gateway_namespace}/{self.gateway}"], "http": self._http(route)}}
 
+    def attached(self, body: Body, present: Mapping[str, Any]) -> Body:
+        return {"spec": {**body["spec"], **{key: present["spec"][key] for key in ("hosts", "gateways")}}}
+
     def gone(self) -> Body:
         nothing = {"name": "gone", "directResponse": {"status": 404}}
         return {"spec": {"hosts": ["gone.invalid"], "gateways": [f"{self.namespace}/no-gateway"], "http": [nothing]}}

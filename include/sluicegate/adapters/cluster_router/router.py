@@ -151,25 +151,30 @@ class ClusterRouter:
             before[:] = [stored.route] if stored.route is not None and stored.route.lease_over(now) else []
             return Stored(stored.token, before[0].cut()) if before else stored
 
-        self._write(found.model, cut)
+        self._write(found.model, cut, attach=False)
         return before
 
-    def _write(self, model: str, decide: Callable[[Stored], Stored]) -> Stored:
-        """Decide on what is there and write it at that version, again when somebody else was faster."""
+    def _write(self, model: str, decide: Callable[[Stored], Stored], *, attach: bool = True) -> Stored:
+        """Decide on what is there and write it at that version, again when somebody else was faster.
+
+        Who does not `attach` leaves the gateways that follow the route as they are: a cut must never take it off one.
+        """
         for _ in range(TRIES):
             stored, thing = self._stored(model)
             wanted = decide(stored)
             if wanted == stored:
                 return wanted
             try:
-                self._objects.put(self._thing(model, wanted, thing))
+                self._objects.put(self._thing(model, wanted, thing, attach))
             except kube.ConflictError:
                 continue
             return wanted
         raise UnavailableError(f"the route of model '{model}' was written by others {TRIES} times meanwhile: try again")
 
-    def _thing(self, model: str, stored: Stored, present: Thing | None) -> Thing:
+    def _thing(self, model: str, stored: Stored, present: Thing | None, attach: bool) -> Thing:
         body = self._dialect.gone() if stored.route is None else self._dialect.body(stored.route)
+        if present is not None and not attach:
+            body = self._dialect.attached(body, present)
         note = json.dumps(to_document(stored), sort_keys=True)
         return {"metadata": _meta(model, {ANNOTATION: note}, present), **body}
 
