@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
-from sluicegate.adapters.deployment_runtime import manifests
+from sluicegate.adapters.deployment_runtime import DeploymentRuntime, manifests
 from sluicegate.adapters.deployment_runtime.troubles import spoken, unready, why
+from sluicegate.adapters.supervisor_runtime import SupervisorRuntime
 from sluicegate.domain.servers import Serving
 from sluicegate.errors import InputError
 from sluicegate.settings import Settings
+from sluicegate.wiring import wire
 
 SETTINGS = Settings(profile="kubernetes", namespace="models", store_url="s3://bucket/prod", image_serve="registry/serve@sha256:1")
 VERSION = manifests.Version("night_flights", "3", "d" * 64)
@@ -105,6 +107,12 @@ def test_what_belongs_to_a_deployment_goes_with_it() -> None:
 def test_image_that_is_none_or_another_one_tomorrow_is_refused_by_the_settings_name(image: str) -> None:
     with pytest.raises(InputError, match="SLUICEGATE_IMAGE_SERVE"):
         manifests.deployment(VERSION, Serving(), Settings(profile="kubernetes", image_serve=image))
+
+
+def test_profile_decides_where_servers_run_and_nobody_is_asked_before_the_first_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    assert isinstance(wire(SETTINGS).runtime, DeploymentRuntime)
+    assert isinstance(wire(Settings()).runtime, SupervisorRuntime)
 
 
 def status(name: str = "server", *, ready: bool = False, **more: Any) -> dict[str, Any]:

@@ -110,9 +110,10 @@ async def _serve(service: Service, args: argparse.Namespace, log: ServiceLog, be
             await asyncio.wait_for(stop.wait(), SWEEP_EVERY_S)
         except TimeoutError:
             continue
-    application.connections.closing = True  # unready, and every answer closes its connection
-    await asyncio.sleep(args.linger)  # whoever has not heard of the end yet still comes, and is served
-    server.close()
+    if args.linger:
+        application.connections.closing = True  # unready, and every answer closes its connection
+        await asyncio.sleep(args.linger)  # whoever has not heard of the end yet still comes, and is served
+    server.close()  # before any answer closes a connection: who then opens another is refused, not reset
     await application.connections.drain(DRAIN_S, IDLE_GRACE_S)
 
 
