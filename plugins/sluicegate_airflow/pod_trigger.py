@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import ClientError
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
+from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from kubernetes_asyncio.client import CoreV1Api
 from kubernetes_asyncio.client.exceptions import ApiException
@@ -64,7 +65,9 @@ class PodTrigger(BaseTrigger):
 
     @cached_property
     def hook(self) -> AsyncKubernetesHook:
-        return AsyncKubernetesHook(in_cluster="KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ)
+        """The cluster of this process, like `kube.client`; with extras given, no connection is looked up, which can take long."""
+        inside = "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ
+        return AsyncKubernetesHook(in_cluster=inside, connection_extras={})
 
     @cached_property
     def _job(self) -> Job:
@@ -94,22 +97,28 @@ class PodTrigger(BaseTrigger):
             await self.hook.delete_pod(self._job.name, self.namespace)
 
     async def _end(self, pod: Mapping[str, Any] | None) -> TriggerEvent:
-        found = await asyncio.to_thread(self._committed) if self.ends and not self.gone else None
-        if found is None:
-            return TriggerEvent({"pod": pod, "refused": ""})
-        return TaskSuccessEvent(xcoms={"return_value": returned(self._job.order, found)})
+        ended_here = self.ends and not self.gone and await asyncio.to_thread(self._committed)
+        return TaskSuccessEvent() if ended_here else TriggerEvent({"pod": pod, "refused": ""})
 
-    def _committed(self) -> Mapping[str, Any] | None:
-        """The result, if there is one; its pod is needed no more then."""
+    def _committed(self) -> bool:
+        """Whether there is a result; it is handed on then, and its pod is needed no more."""
         try:
             ports = wire()
             found = ports.outbox.result(self._job.order)
-            if found is not None:
-                ports.pods.remove(self._job)
+            if found is None:
+                return False
+            self._push(returned(self._job.order, found))
+            ports.pods.remove(self._job)
         except SluicegateError as e:  # the task itself asks again, and says what is wrong
             self._tell(str(e))
-            return None
-        return found
+            return False
+        return True
+
+    def _push(self, value: Mapping[str, Any]) -> None:
+        """What the task returns. Not as an XCom of the event: Airflow 3.3 hands those on as text."""
+        mine = self.task_instance
+        where = {"dag_id": mine.dag_id, "task_id": mine.task_id, "run_id": mine.run_id, "map_index": mine.map_index}
+        XCom.set("return_value", dict(value), **where)
 
     async def _over(self, pod: Mapping[str, Any]) -> bool:
         if ended(pod):
