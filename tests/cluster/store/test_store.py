@@ -13,6 +13,7 @@ import s3fs
 
 from sluicegate.adapters.object_store import ObjectStore
 from sluicegate.adapters.object_store.drivers import S3Objects
+from sluicegate.commands import UNAVAILABLE
 from sluicegate.errors import InputError, RefusedError, UnavailableError
 from sluicegate.settings import Settings
 
@@ -119,10 +120,10 @@ def test_a_large_file_travels_both_ways_in_little_memory(url: str, tmp_path: Pat
     assert after < 200 << 10, f"{after >> 10} MiB, of which {before >> 10} MiB before anything moved"
 
 
-MOVER = """
-import filecmp, pathlib, resource, sys
+MOVER = r"""
+import filecmp, pathlib, re, sys
 from sluicegate.adapters.object_store.drivers import S3Objects
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+peak = lambda: int(re.search(r"VmHWM:\s+(\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
 objects, source = S3Objects(sys.argv[1]), pathlib.Path(sys.argv[2])
 objects.read("nothing")
 before = peak()
@@ -183,6 +184,16 @@ def test_a_store_that_does_not_answer_says_so_in_one_sentence(tmp_path: Path, mo
         UnavailableError, match=r"^the store s3://bucket/prefix could not read results/committed/k \([^\n]*\): try again$"
     ):
         store.results.find("k")
+
+
+def test_a_pod_whose_store_does_not_answer_is_worth_another_try(tmp_path: Path) -> None:
+    away = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+    env = {**os.environ, **Settings(home=tmp_path, store_url="s3://bucket/prefix").to_environment(), **away}
+    url = f"s3://bucket/prefix/orders/{'0' * 32}/order.json"
+    command = [sys.executable, "-m", "sluicegate", "work", "--order-url", url]
+    told = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert told.returncode == UNAVAILABLE
+    assert told.stderr.startswith("UnavailableError: the store s3://bucket/prefix could not read orders/")
 
 
 @pytest.mark.usefixtures("_opened_anew")
