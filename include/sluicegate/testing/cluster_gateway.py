@@ -90,6 +90,9 @@ def our_envoys(cluster: Cluster, namespace: str, images: Mapping[str, str] | Ima
 def _things(cluster: Cluster, namespace: str, router: str, images: Mapping[str, str]) -> list[dict[str, Any]]:
     """What carries traffic: no quota, no network policies, no database."""
     things = cluster.rendered(KUBERNETES / "base", namespace, KUBERNETES / "routers" / router, images=images)
+    for thing in things:
+        if thing["kind"] == "ConfigMap":
+            thing["data"]["SLUICEGATE_CLUSTER_GATEWAY"] = f"sluicegate.{namespace}"
     return [thing for thing in things if thing["kind"] in CARRIES]
 
 

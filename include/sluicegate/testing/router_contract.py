@@ -212,7 +212,7 @@ class RouterContract:
         assert router.read(model) == promoted
 
 
-def _settled(router: Router, wanted: Route, patience: float = 2.0) -> bool:
+def _settled(router: Router, wanted: Route, patience: float = 30.0) -> bool:
     """A guard does not wait for the data plane; a test does."""
     deadline = time.monotonic() + patience
     while router.read(wanted.model) != wanted and time.monotonic() < deadline:
