@@ -20,6 +20,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 ROLES = tuple(sorted(path.stem for path in (PROJECT / "docker").glob("*.Dockerfile")))
+LOCK = Path(tempfile.gettempdir()) / "sluicegate-images.lock"
 BUILDERS = {
     "docker": ["docker", "build", "--quiet"],
     "buildah": ["buildah", "bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host"],
@@ -146,7 +147,7 @@ def lock_digest(image: Image) -> str:
 
 def build_all(images: Sequence[Image], using: Engine) -> list[Built]:
     """Build what is not there yet, one builder at a time on this machine."""
-    with (Path(tempfile.gettempdir()) / "sluicegate-images.lock").open("w") as lock:
+    with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         return [_build(image, using) for image in images]
 

@@ -135,6 +135,12 @@ def test_an_image_is_built_from_copies_of_what_its_tag_says(copied: Path, tmp_pa
     assert there == {p.relative_to(copied) for p in (image.dockerfile, *image.inputs())}
 
 
+@pytest.fixture(autouse=True)
+def _no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may be building on this machine."""
+    monkeypatch.setattr(build, "LOCK", tmp_path / "lock")
+
+
 class Shelf:
     """An engine without a machine: remembers what it was told to build."""
 
