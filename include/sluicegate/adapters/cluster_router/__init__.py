@@ -37,6 +37,8 @@ EDGE = "sluicegate-edge"
 """Policy on a route without users: whether the gateway takes the edge's program at all."""
 GATEWAY = "sluicegate-gateway"
 """Service of our own Envoys."""
+SETTLE_S = 0.5
+"""Between the route of a new model and its clusters in every worker of a proxy: a request in between is answered 503."""
 REPLICAS_LAST_S = 2.0
 """How long a list of replicas is believed: a new one must not be left out for long."""
 
@@ -80,7 +82,7 @@ def _router(
     objects = KubeObjects(api, dialect.kind, settings.namespace)
     edges = KubeObjects(api, dialect.edge_kind or dialect.kind, settings.namespace)
     kept = partial(_refuse_unkept, api, settings.namespace)
-    return ClusterRouter(dialect, objects, edges, Probe(addresses).route, kept=kept, edge_works=edge_works)
+    return ClusterRouter(dialect, objects, edges, Probe(addresses).route, kept=kept, edge_works=edge_works, settle=SETTLE_S)
 
 
 def _gateway_addresses(api: "Callable[[], ApiClient]", name: str, namespace: str) -> list[Address]:

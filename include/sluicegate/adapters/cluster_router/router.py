@@ -49,6 +49,8 @@ class ClusterRouter:
         Raises UnavailableError when the gateway would not take what the edge is told, and might then refuse the model's requests.
     now
         Seconds since the epoch; a weight whose lease is over by then is refused.
+    settle
+        Seconds until a proxy that shows the first route of a model also has the servers that it names.
     """
 
     def __init__(
@@ -61,10 +63,12 @@ class ClusterRouter:
         kept: Callable[[], None] = lambda: None,
         edge_works: Callable[[], None] = lambda: None,
         now: Callable[[], float] = time.time,
+        settle: float = 0.0,
     ) -> None:
         self._dialect, self._objects, self._edges = dialect, objects, edges
         self._showing, self._kept, self._edge_works, self._now = showing, kept, edge_works, now
         self._newest: dict[str, int] = {}
+        self._settle = settle
 
     def apply(self, route: Route) -> None:
         """Make the gateway follow this route. UnavailableError when it does not, or not to be seen; the write stands."""
@@ -78,6 +82,8 @@ class ClusterRouter:
             self._tell_edge(route)
         self._write(route.model, lambda present: _next(present, route))
         self._confirm(route)
+        if stored.route is None:
+            time.sleep(self._settle)
 
     def read(self, model: str) -> Route | None:
         """The route that the gateway follows now; UnavailableError when it does not say."""
