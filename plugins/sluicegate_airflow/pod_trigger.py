@@ -8,11 +8,12 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from aiohttp import ClientError
 from airflow.providers.cncf.kubernetes.hooks.kubernetes import AsyncKubernetesHook
+from airflow.sdk.exceptions import AirflowException
 from airflow.sdk.execution_time.xcom import XCom
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from kubernetes_asyncio.client import CoreV1Api
@@ -22,7 +23,7 @@ from sluicegate.domain.order import Order
 from sluicegate.domain.pod import CONTAINER, Job
 from sluicegate.domain.pod_fate import ended, hopeless, running, waits_for
 from sluicegate.errors import SluicegateError
-from sluicegate.wiring import wire
+from sluicegate.wiring import Wiring, wire
 from sluicegate_airflow.orders import small
 
 EVERY = 1.0
@@ -58,6 +59,7 @@ class PodTrigger(BaseTrigger):
         self._told = (0.0, "")
         self._shown = ""
         self._log_at = 0.0
+        self._warming: asyncio.Task[None] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         facts = ("namespace", "job", "gone", "ends")
@@ -75,6 +77,8 @@ class PodTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         last: dict[str, Any] | None = None
+        if self.ends and not self.gone:
+            self._warming = asyncio.create_task(asyncio.to_thread(self._warm_up))
         while True:
             try:
                 pod = await self._pod()
@@ -103,7 +107,7 @@ class PodTrigger(BaseTrigger):
     def _committed(self) -> bool:
         """Whether there is a result; it is handed on then, and its pod is needed no more."""
         try:
-            ports = wire()
+            ports = _ports()
             found = ports.outbox.result(self._job.order)
             if found is None:
                 return False
@@ -114,11 +118,21 @@ class PodTrigger(BaseTrigger):
             return False
         return True
 
+    def _warm_up(self) -> None:
+        """Do once what is slow the first time in a process, beside the work: open the store, and the way to Airflow's own database."""
+        try:
+            _ports().outbox.result(self._job.order)
+            XCom.get_one(key="return_value", **self._where())
+        except (SluicegateError, AirflowException) as e:
+            self._tell(f"the way of the result is not open yet ({e})")
+
+    def _where(self) -> dict[str, Any]:
+        mine = self.task_instance
+        return {"dag_id": mine.dag_id, "task_id": mine.task_id, "run_id": mine.run_id, "map_index": mine.map_index}
+
     def _push(self, value: Mapping[str, Any]) -> None:
         """What the task returns. Not as an XCom of the event: Airflow 3.3 hands those on as text."""
-        mine = self.task_instance
-        where = {"dag_id": mine.dag_id, "task_id": mine.task_id, "run_id": mine.run_id, "map_index": mine.map_index}
-        XCom.set("return_value", dict(value), **where)
+        XCom.set("return_value", dict(value), **self._where())
 
     async def _over(self, pod: Mapping[str, Any]) -> bool:
         if ended(pod):
@@ -175,3 +189,9 @@ def _brief(e: BaseException) -> str:
 def returned(order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
     """What a task returns for the committed result of its order."""
     return dict(result) if order.action == "release" else {"key": order.key, **small(result)}
+
+
+@cache
+def _ports() -> Wiring:
+    """One for all triggers of the process: to open the store anew takes seconds."""
+    return wire()

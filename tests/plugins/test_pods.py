@@ -241,6 +241,7 @@ class ScriptedTrigger(PodTrigger):
         self.deleted: list[tuple[str, str]] = []
         self.pushed: list[Any] = []
         self._push = self.pushed.append  # type: ignore[method-assign]
+        self._warm_up = lambda: None  # type: ignore[method-assign]
 
     async def _pod(self) -> dict[str, Any] | None:
         now = self.seen.pop(0)
@@ -321,7 +322,7 @@ class TestTrigger:
 
     def test_a_committed_result_ends_the_task_from_the_triggerer(self, monkeypatch) -> None:
         world, trigger = World(monkeypatch), ScriptedTrigger(recorded("evicted_leaving"), None, ends=True)
-        monkeypatch.setattr(pod_trigger, "wire", lambda: world)
+        monkeypatch.setattr(pod_trigger, "_ports", lambda: world)
         order = trigger._job.order
         world.outbox.results[order.key] = {"rows": 1, "long": "x" * 2000}
         (event,) = events(trigger, monkeypatch)
@@ -331,7 +332,7 @@ class TestTrigger:
     @pytest.mark.parametrize("store", [None, UnavailableError("the store is away")])
     def test_without_a_result_or_a_store_the_task_itself_looks(self, monkeypatch, store: Exception | None) -> None:
         world, trigger = World(monkeypatch), ScriptedTrigger(recorded("oom"), ends=True)
-        monkeypatch.setattr(pod_trigger, "wire", lambda: world)
+        monkeypatch.setattr(pod_trigger, "_ports", lambda: world)
         if store is not None:
             monkeypatch.setattr(world.outbox, "result", lambda _: (_ for _ in ()).throw(store))
         assert fired(trigger, monkeypatch) == [{"pod": recorded("oom"), "refused": ""}]

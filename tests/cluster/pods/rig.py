@@ -111,6 +111,7 @@ class Task:
         """The triggerer's part and the worker's next one, until the task has ended; returns what it pushed."""
         while deferred is not None:
             deferred.trigger._push = lambda value: self.pushed.update(return_value=value)
+            deferred.trigger._warm_up = lambda: None  # the triggerer's own way to Airflow, which is not here
             event = asyncio.run(first(deferred.trigger))
             self.resumed += 1
             if isinstance(event, TaskSuccessEvent):
