@@ -120,7 +120,7 @@ def joiner(prometheus: RunningPrometheus) -> Iterator[int]:
         pairing.candidate_said(Line(f"r{n}", 1.0, "mirror", f"u{n}", 0.6, True))
     couple = (("role", "pairs"), ("model", "toy"), ("champion", "1"), ("candidate", "2"))
     lines: list[Row] = [((*couple, ("row", n)), v) for n, v in vars(pairing.counted()).items() if n != "started_at"]
-    with scraped(prometheus, PAIRS, lines, (("process", "joiner"),), {"unread": 0.0}) as size:
+    with scraped(prometheus, PAIRS, lines, (("process", "joiner"),), {"unread 1": 0.0, "unread 2": 0.0}) as size:
         yield size
 
 
@@ -144,9 +144,9 @@ def scraped(
 
 
 def fact(labels: Labels, name: str) -> Labels:
-    """A fact about the toy model, as far as the joiner's facts name one."""
-    model = (("model", "toy"),) if name == "unread" else ()
-    return (*labels, *model, ("fact", name))
+    """A fact of a process; what the joiner has not read is told by version."""
+    name, _, version = name.partition(" ")
+    return (*labels, ("fact", name), *((("model", "toy"), ("version", version)) if version else ()))
 
 
 if __name__ == "__main__":

@@ -227,7 +227,8 @@ class TestPairs:
         told = Told()
         told.target("join")
         told.alive("join", started_at=5.0)
-        told.fact("unread", "join", unread, "join-5.0")
+        told.fact("unread_champion", "join", unread, "join-5.0")
+        told.fact("unread_candidate", "join", 0.0, "join-5.0")
         return told
 
     def test_joiner_that_has_paired_nothing_yet_says_zero(self) -> None:
@@ -242,7 +243,6 @@ class TestPairs:
         told = self.joiner()
         told.target("second")
         told.alive("second")
-        told.fact("unread", "second", 0.0, "second-1.0")
         with pytest.raises(UnavailableError, match="2 processes pair the same answers"):
             pairs(table(told.vector()))
 
@@ -250,7 +250,7 @@ class TestPairs:
         told = Told()
         told.target("join")
         told.alive("join")
-        with pytest.raises(UnavailableError, match="does not know two versions"):
+        with pytest.raises(UnavailableError, match="does not know both versions"):
             pairs(table(told.vector()))
 
 

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from tests.cluster.watching.rig import Rig, grown
@@ -22,6 +22,7 @@ from sluicegate.serving.counters import Counters
 from sluicegate.serving.evidence_page import CONTENT_TYPE, EvidencePage, rows
 from sluicegate.serving.pulse import Pulse
 
+INVENTED = "7"
 STAGE = StageSpec(weight=50, bake=1, min_requests=1)
 RELEASE = Release(stages=(STAGE, StageSpec(weight=100)), gates=Gates(error_rate=Gate(margin=0.01)))
 PREDICTED = Predicted(rows=1000, mean_score=0.5, decision_rate=0.5, histogram=(1 / SCORE_BINS,) * SCORE_BINS)
@@ -129,48 +130,17 @@ def test_pod_that_ends_in_order_hides_nobody_while_its_target_is_still_there(rig
 
 
 def test_version_without_targets_is_missing(rig: Rig) -> None:
-    before, pods = rig.whole(), rig.of("1")
-    for pod in pods:
-        rig.prometheus.forget(SERVERS, pod.address)
-    try:
-        blind = rig.until(lambda reading: lacks(reading, "champion 1: Prometheus scrapes no pod of it"))
-    finally:
-        for pod in pods:
-            rig.scrape(pod)
-    assert blind.champion is None
+    before, blind = rig.whole(), rig.read(candidate="9")
+    assert "candidate 9: Prometheus scrapes no pod of it" in blind.missing
     assert judged(before, blind) == (Verdict.INCONCLUSIVE, SOURCE_MISSING)
 
 
-def test_pod_that_is_scraped_twice_is_missing_and_not_counted_twice(rig: Rig) -> None:
-    pod = rig.of("1")[0]
-    again = f"localhost:{pod.port}"
-    rig.prometheus.scrape(SERVERS, again, model="toy", version="1", pod="again")
-    try:
-        blind = rig.until(lambda reading: lacks(reading, "scraped by two targets"))
-    finally:
-        rig.prometheus.forget(SERVERS, again)
-    assert blind.champion is None
-
-
-@contextmanager
-def invented_pod(rig: Rig, page: bytes, version: str) -> Iterator[None]:
-    """Something that tells this page where a pod of the version is expected."""
-    pulse = Pulse("127.0.0.1", 0, lambda path: (200, CONTENT_TYPE, page))
-    address = f"127.0.0.1:{pulse.port}"
-    rig.prometheus.scrape(SERVERS, address, model="toy", version=version, pod="invented")
-    try:
-        yield
-    finally:
-        rig.prometheus.forget(SERVERS, address)
-        pulse.close()
-
-
-def page(version: str, *, value: float = 1.0, at: float | None = None) -> bytes:
+def page(process: str = "second", *, version: str = INVENTED, value: float = 1.0, at: float | None = None) -> bytes:
     """A page of one valued answer; with `at`, epoch seconds, every sample has that time."""
     counters = Counters(1.0, (25.0,), (0.0, 1.0), ("site",), valued=True)
     counters.scored(3, 0.5, True, 0.01)
     counters.valued(3, value)
-    common = (("model", "toy"), ("version", version), ("process", "invented"))
+    common = (("model", "toy"), ("version", version), ("process", process))
     told = {"taken_at": time.time(), "started_at": 1.0, "cpu_seconds": 1.0, "memory_bytes": 1e6, "answers": 1}
     facts = [((*common, ("fact", name)), number) for name, number in told.items()]
     text = EvidencePage().text(rows("answer", counters.to_dict()), facts)
@@ -180,28 +150,45 @@ def page(version: str, *, value: float = 1.0, at: float | None = None) -> bytes:
     return b"\n".join(line + stamp if line and not line.startswith(b"#") else line for line in text.split(b"\n"))
 
 
+@pytest.fixture(scope="module")
+def invented(shared_rig: Rig) -> Iterator[dict[str, Callable[[], bytes]]]:
+    """A version of two pods that tell what a test wants: the pages by pod."""
+    pages: dict[str, Callable[[], bytes]] = {name: partial(page, name) for name in ("first", "second")}
+    pulses = [Pulse("127.0.0.1", 0, lambda _, name=name: (200, CONTENT_TYPE, pages[name]())) for name in pages]  # no answers
+    for name, pulse in zip(pages, pulses, strict=True):
+        shared_rig.prometheus.scrape(SERVERS, f"127.0.0.1:{pulse.port}", model="toy", version=INVENTED, pod=name)
+    shared_rig.until(lambda r: r.candidate is not None and sum(r.candidate.requests) == 2, candidate=INVENTED)
+    yield pages
+    for pulse in pulses:
+        shared_rig.prometheus.forget(SERVERS, f"127.0.0.1:{pulse.port}")
+        pulse.close()
+
+
 @pytest.mark.parametrize(
     ("told", "words"),
     [
-        pytest.param(lambda: page("7", value=float("nan")), "answer value_sum are no 200 finite numbers", id="nan"),
-        pytest.param(lambda: page("7", at=time.time() - 30), f"s old, more than {STALE_S:g} s", id="old"),
-        pytest.param(lambda: page("8"), "are scraped and tell no evidence of it (invented)", id="another version"),
+        pytest.param(lambda: page(value=float("nan")), "answer value_sum are no 200 finite numbers", id="nan"),
+        pytest.param(lambda: page("first"), "scraped by two targets", id="the same process twice"),
+        pytest.param(
+            lambda: page(version="8"), "1 of 2 pods are scraped and tell no evidence of it (second)", id="another version"
+        ),
+        pytest.param(lambda: b"", "1 of 2 pods are scraped and tell no evidence of it (second)", id="empty"),
+        pytest.param(lambda: b"<html>", "1 of 2 pods cannot be scraped (second)", id="no page for Prometheus"),
+        pytest.param(lambda: page(at=time.time() - 30), f"s old, more than {STALE_S:g} s", id="old"),
     ],
 )
-def test_page_that_is_no_sound_evidence_makes_its_version_missing(rig: Rig, told: Callable[[], bytes], words: str) -> None:
+def test_one_pod_without_sound_evidence_makes_its_version_missing(
+    rig: Rig, invented: dict[str, Callable[[], bytes]], told: Callable[[], bytes], words: str
+) -> None:
     before = rig.whole()
-    with invented_pod(rig, told(), "7"):
-        blind = rig.until(lambda reading: lacks(reading, words), candidate="7")
+    invented["second"] = told
+    try:
+        blind = rig.until(lambda reading: lacks(reading, words), candidate=INVENTED)
+    finally:
+        invented["second"] = page
     assert (blind.candidate, blind.mirror) == (None, None)
     assert blind.champion is not None
     assert judged(before, blind) == (Verdict.INCONCLUSIVE, SOURCE_MISSING)
-
-
-def test_one_unsound_page_among_sound_ones_makes_the_version_missing(rig: Rig) -> None:
-    with invented_pod(rig, page("2", value=float("nan")), "2"):
-        blind = rig.until(lambda reading: lacks(reading, "answer value_sum are no 200 finite numbers"))
-    assert blind.candidate is None
-    assert rig.whole().candidate is not None
 
 
 def test_pod_that_is_starting_hides_nobody(rig: Rig) -> None:

@@ -113,12 +113,11 @@ class Joiner:
         now = self._clock()
         for name, value in (("taken_at", now), ("started_at", self._started_at)):
             yield (*self._process, ("fact", name)), value
-        for model in {pod.model for pod in self._pods}:
-            sources = [source for pod, source in self._pods.items() if pod.model == model]
+        for model, version in {(pod.model, pod.version) for pod in self._pods}:
+            sources = [source for pod, source in self._pods.items() if (pod.model, pod.version) == (model, version)]
             unread = sum(now - source.read_at > UNREAD_S and not source.ending for source in sources)
-            lost = sum(source.lost for source in sources)
-            yield (*self._process, ("fact", "unread"), ("model", model)), unread
-            yield (*self._process, ("fact", "lost"), ("model", model)), lost
+            for name, count in (("unread", unread), ("lost", sum(source.lost for source in sources))):
+                yield (*self._process, ("fact", name), ("model", model), ("version", version)), count
 
 
 def _pod(sample: Sample) -> Pod:

@@ -10,6 +10,7 @@ from sluicegate.errors import UnavailableError
 
 ROLE = "pairs"
 ROWS = tuple(f.name for f in fields(PairCounters) if f.name != "started_at")
+UNREAD = ("unread_champion", "unread_candidate")
 HISTOGRAMS = ("champion_histogram", "candidate_histogram")
 SUMS = ("difference_sum", "difference_square_sum", "candidate_score_sum", "candidate_score_square_sum")
 
@@ -19,9 +20,9 @@ def pairs(table: Table) -> PairCounters:
     check_targets(table)
     if len(table.processes) != 1:
         raise UnavailableError(f"{len(table.processes)} processes pair the same answers: run one `python -m sluicegate join`")
-    if "unread" not in table.facts:
-        raise UnavailableError("the joiner does not know two versions of this model yet")
-    if silent := max(table.each("unread")):
+    if not table.facts.keys() >= set(UNREAD):
+        raise UnavailableError("the joiner does not know both versions yet")
+    if silent := sum(max(table.each(fact)) for fact in UNREAD):
         raise UnavailableError(f"the joiner cannot read the newest answers of {silent:.0f} pods")
     nothing = PairCounters(table.began_at(), **{name: _zero(name) for name in ROWS})
     if not table.rows:

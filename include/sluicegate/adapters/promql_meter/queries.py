@@ -30,9 +30,12 @@ def evidence(model: str, version: str) -> str:
 def pairs(model: str, champion: str, candidate: str) -> str:
     """Rows of the pairs of two versions; facts and target of the joiner."""
     rows = selector(job=PAIRS, model=model, champion=champion, candidate=candidate)
-    target, of_model = selector(job=PAIRS), selector(job=PAIRS, model=model)
-    facts = f"{processes(selector(job=PAIRS, model=''))} or {FACTS}{{{of_model}}}"
-    return f"{facts} or {targets(target)} or sum by (role, row, bucket) ({ROWS}{{{rows}}})"
+    target = selector(job=PAIRS)
+    facts = [processes(selector(job=PAIRS, model=""))]
+    for role, version in (("champion", champion), ("candidate", candidate)):
+        of_version = selector(job=PAIRS, model=model, version=version, fact="unread")
+        facts.append(renamed(f"{FACTS}{{{of_version}}}", "fact", f"unread_{role}"))
+    return " or ".join((*facts, targets(target), f"sum by (role, row, bucket) ({ROWS}{{{rows}}})"))
 
 
 def gateway(clusters: str) -> str:
