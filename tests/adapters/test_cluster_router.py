@@ -56,7 +56,7 @@ class World:
         """What the proxy's edge still has, instead of what it was told."""
         self.edge_works = True
         self.router = ClusterRouter(
-            dialect, self.routes, self.edges, self.shown, kept=self._refuse_unkept, edge_works=self._refuse_without_edge
+            dialect, self.routes, self.edges, self.showing, kept=self._refuse_unkept, edge_works=self._refuse_without_edge
         )
 
     def rules(self, model: str) -> list[Rule]:
@@ -74,6 +74,9 @@ class World:
             raise UnavailableError("the gateway does not answer")
         rule = meets(self.rules(model), f"/models/{model}/route", bucket_of(self.salt(model), "sluicegate"))
         return None if rule is None else seen(rule.answer_headers[SHOWN])
+
+    def showing(self, model: str) -> list[Route | None]:
+        return [self.shown(model)]
 
     def served(self, model: str, user: str) -> Rule | None:
         return meets(self.rules(model), f"/models/{model}/predict", bucket_of(self.salt(model), user))
@@ -146,6 +149,31 @@ class TestWhoIsServedByWhom:
         assert world.routes.things == {}
 
 
+class TestProxiesThatDiffer:
+    """One follows a moment later than the other."""
+
+    def test_weight_is_given_when_the_last_one_follows(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.router.apply(at(5))
+        before, looks = world.shown("flights"), []
+
+        def showing(model: str) -> list[Route | None]:
+            looks.append(model)
+            return [world.shown(model), before if len(looks) < 4 else world.shown(model)]
+
+        monkeypatch.setattr(world.router, "_showing", showing)
+        world.router.apply(at(25))
+        assert len(looks) == 4
+
+    def test_the_one_that_exposes_most_is_read(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        world.router.apply(at(25))
+        exposed = world.shown("flights")
+        world.router.apply(at(25).cut())
+        monkeypatch.setattr(world.router, "_showing", lambda model: [world.shown(model), exposed, None])
+        found = world.router.read("flights")
+        assert found is not None
+        assert found.weight == 25
+
+
 class TestTwoWriters:
     def test_older_holder_that_was_held_up_between_reading_and_writing_is_refused(self, world: World) -> None:
         world.router.apply(at(5, token=1))
@@ -204,7 +232,7 @@ class TestGatewayThatDoesNotAnswer:
         monkeypatch.setattr(engine, "FOLLOW_S", 0.05)
         world.router.apply(at(5))
         lagging = world.shown("flights")
-        monkeypatch.setattr(world.router, "_showing", lambda model: lagging)
+        monkeypatch.setattr(world.router, "_showing", lambda model: [lagging])
         with pytest.raises(UnavailableError, match=r"read the status of (HTTPRoute|VirtualService) 'flights-route'"):
             world.router.apply(at(25))
 
@@ -256,7 +284,7 @@ class TestKeeperThatKnowsAnotherGateway:
         world.router.apply(at(25))
         before = world.routes.get(named("flights", "route"))
         dialect = type(world.dialect)("other", "elsewhere", "sg")
-        keeper = ClusterRouter(dialect, world.routes, world.edges, world.shown)
+        keeper = ClusterRouter(dialect, world.routes, world.edges, world.showing)
         assert len(keeper.enforce(time.time() + 61)) == 1
         after = world.routes.get(named("flights", "route"))
         assert before is not None

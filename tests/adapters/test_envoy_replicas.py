@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from sluicegate.actions.guard import run_guard
-from sluicegate.adapters.cluster_router import probe
 from sluicegate.adapters.cluster_router.envoys import Envoys
 from sluicegate.adapters.cluster_router.probe import Probe
 from sluicegate.adapters.cluster_router.router import ANNOTATION, ClusterRouter
@@ -61,7 +60,7 @@ class World:
 
     def __post_init__(self) -> None:
         shown = Probe(lambda: [("127.0.0.1", each.gateway_port) for each in self.settings])
-        self.router = ClusterRouter(Envoys("sg"), self.objects, self.objects, shown.route)
+        self.router = ClusterRouter(Envoys("sg"), self.objects, self.objects, shown.routes)
 
     def route(self, weight: int, *, lease: float = 300.0, model: str | None = None) -> Route:
         champion, candidate = (
@@ -79,7 +78,7 @@ class World:
 @contextmanager
 def guarded(settings: Settings, objects: LostObjects) -> Iterator[None]:
     """The guard of one replica, looking."""
-    kept = ClusterRouter(Envoys("sg"), objects, objects, lambda model: None)
+    kept = ClusterRouter(Envoys("sg"), objects, objects, lambda model: [])
     local = EnvoyRouter(settings, resolve=Names(lambda host: "127.0.0.1").address, telling=True)
     ports, stop = ReplicaPorts(settings, SystemClock(), Replica(local, kept.asked, kept.enforce)), threading.Event()
     thread = threading.Thread(target=run_guard, args=(ports,), kwargs={"pause": 0.05, "stopped": stop.is_set})
@@ -162,13 +161,6 @@ class TestTwoReplicas:
         world.router.apply(other)
         wait_until(lambda: set(world.served(0, route.model, ["N1"]).values()) == {"1"}, PATIENCE_S)
         world.objects.delete(named(route.model, "route"))
-
-
-def test_while_replicas_differ_the_one_that_exposes_most_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    route = Route("m", Target("1", "a", 1), Target("2", "b", 1), 25, 10, "r", 1, 100.0)
-    shown = {("a", 1): route.cut(), ("b", 1): route, ("c", 1): None}
-    monkeypatch.setattr(probe, "_asked", lambda address, model: shown[address])
-    assert Probe(lambda: list(shown)).route("m") == route
 
 
 def test_weight_without_a_lease_is_held_back() -> None:

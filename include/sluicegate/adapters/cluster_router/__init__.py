@@ -68,7 +68,7 @@ def envoys_router(settings: Settings) -> ClusterRouter:
     dialect = Envoys(settings.namespace)
     objects = KubeObjects(api, dialect.kind, settings.namespace)
     return ClusterRouter(
-        dialect, objects, objects, Probe(partial(_replicas, api, settings.namespace), lasts=REPLICAS_LAST_S).route
+        dialect, objects, objects, Probe(partial(_replicas, api, settings.namespace), lasts=REPLICAS_LAST_S).routes
     )
 
 
@@ -82,7 +82,7 @@ def _router(
     objects = KubeObjects(api, dialect.kind, settings.namespace)
     edges = KubeObjects(api, dialect.edge_kind or dialect.kind, settings.namespace)
     kept = partial(_refuse_unkept, api, settings.namespace)
-    return ClusterRouter(dialect, objects, edges, Probe(addresses).route, kept=kept, edge_works=edge_works, settle=SETTLE_S)
+    return ClusterRouter(dialect, objects, edges, Probe(addresses).routes, kept=kept, edge_works=edge_works, settle=SETTLE_S)
 
 
 def _gateway_addresses(api: "Callable[[], ApiClient]", name: str, namespace: str) -> list[Address]:

@@ -31,16 +31,15 @@ class Probe:
         self._known: list[Address] = []
         self._until = float("-inf")
 
-    def route(self, model: str) -> Route | None:
-        """The route that the proxies follow; while they differ, the one that exposes most. None when none has one."""
+    def routes(self, model: str) -> list[Route | None]:
+        """The route that each proxy follows, None where it has none."""
         if not self._known or time.monotonic() >= self._until:
             self._known, self._until = self._find(), time.monotonic() + self._lasts
         try:
-            routes = [found for address in self._known if (found := _asked(address, model)) is not None]
+            return [_asked(address, model) for address in self._known]
         except UnavailableError:
             self._known = []
             raise
-        return max(routes, key=lambda route: (route.weight, route.mirror), default=None)
 
 
 def _asked(address: Address, model: str) -> Route | None:

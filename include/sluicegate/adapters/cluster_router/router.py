@@ -7,7 +7,7 @@ interleave, because the API server takes a write only at the version that its wr
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -42,7 +42,7 @@ class ClusterRouter:
     objects, edges
         Where routes are kept, and what tells the edge a model's salt.
     showing
-        The route that the gateway itself shows for a model; UnavailableError when it does not answer.
+        The route of a model that each proxy shows, or None; UnavailableError when one does not answer.
     kept
         Raises UnavailableError when nobody would enforce the lease of a weight.
     edge_works
@@ -58,7 +58,7 @@ class ClusterRouter:
         dialect: Dialect,
         objects: Objects,
         edges: Objects,
-        showing: Callable[[str], Route | None],
+        showing: Callable[[str], Sequence[Route | None]],
         *,
         kept: Callable[[], None] = lambda: None,
         edge_works: Callable[[], None] = lambda: None,
@@ -86,10 +86,11 @@ class ClusterRouter:
             time.sleep(self._settle)
 
     def read(self, model: str) -> Route | None:
-        """The route that the gateway follows now; UnavailableError when it does not say."""
-        seen = self._showing(model)
-        if seen is None:
+        """The route that the gateway follows now, while proxies differ the one that exposes most; UnavailableError when none says."""
+        shown_by = [route for route in self._showing(model) if route is not None]
+        if not shown_by:
             return None
+        seen = max(shown_by, key=lambda route: (route.weight, route.mirror))
         stored, _ = self._stored(model)
         lease = stored.route.expires_at if stored.route is not None else None
         held = (EXPIRED_LONG_AGO if lease is None else lease) if seen.weight else None
@@ -236,7 +237,7 @@ class ClusterRouter:
                 if route.weight or route.mirror:
                     raise
                 return
-            if seen is not None and shown(seen) == shown(route):
+            if all(each is not None and shown(each) == shown(route) for each in seen):
                 return
             if time.monotonic() >= deadline:
                 break
@@ -251,7 +252,7 @@ class ClusterRouter:
     def _confirm_gone(self, model: str) -> None:
         deadline = time.monotonic() + FOLLOW_S
         try:
-            while self._showing(model) is not None and time.monotonic() < deadline:
+            while any(self._showing(model)) and time.monotonic() < deadline:
                 time.sleep(ASK_EVERY_S)
         except UnavailableError:
             return
