@@ -82,6 +82,13 @@ ALWAYS = {"sluicegate", "setuptools"}
 """Our own package is copied; setuptools is loaded by a hook of the environment in which tests run."""
 
 
+def test_the_package_asks_for_no_version_that_its_image_lacks() -> None:
+    inside = set(_pins((DOCKER / "requirements" / "work.txt").read_text()))
+    rooms = (path for path in (PROJECT / "include" / "sluicegate").rglob("*.py") if "local" not in path.parts)
+    asked = {name for path in rooms for name in re.findall(r"\bversion\(\"([a-z0-9-]+)\"\)", path.read_text())}
+    assert asked <= inside
+
+
 def build_name(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
