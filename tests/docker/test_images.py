@@ -1,5 +1,6 @@
 """The images' recipes, without an engine: what goes in, from which versions, and what would change a tag."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -80,6 +81,19 @@ def test_what_a_small_image_runs_imports_nothing_that_it_lacks(role: str, module
 
 ALWAYS = {"sluicegate", "setuptools"}
 """Our own package is copied; setuptools is loaded by a hook of the environment in which tests run."""
+
+
+def test_nothing_that_the_package_ever_imports_is_missing_where_orders_are_carried_out() -> None:
+    inside = set(_pins((DOCKER / "requirements" / "work.txt").read_text()))
+    rooms = [path for path in (PROJECT / "include" / "sluicegate").rglob("*.py") if not {"local", "testing"} & set(path.parts)]
+    nodes = [node for path in rooms for node in ast.walk(ast.parse(path.read_text()))]
+    named = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    named |= {node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module}
+    known = packages_distributions()
+    needed = {module: {build_name(d) for d in known.get(module, ())} for module in {name.partition(".")[0] for name in named}}
+    assert len(needed) > 40
+    missing = {module for module, from_any in needed.items() if from_any and not from_any & (inside | ALWAYS)}
+    assert missing == {"supervisor"}, "supervisord is the local profile's alone"
 
 
 def test_the_package_asks_for_no_version_that_its_image_lacks() -> None:
