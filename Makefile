@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO_HOME := $(CURDIR)/var/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo unit test up down status lint format bench lock faults machine hostile audit
+.PHONY: help install demo unit test up down status lint format bench lock faults machine hostile audit images
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -25,8 +25,8 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt include/pyproject.toml
 demo: install ## real flights through the whole loop: one promotion, two reverts (3 to 6 minutes)
 	@$(BIN)/python -m sluicegate_demo
 
-unit: install ## the tests that start neither the stack nor a gateway, some minutes on two cores
-	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway"
+unit: install ## the tests that start neither the stack, a gateway nor a cluster, some minutes on two cores
+	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway and not cluster"
 
 test: install ## all tests
 	@$(BIN)/python -m pytest
@@ -67,6 +67,11 @@ audit: install ## pins, licences and known vulnerabilities of what we depend on;
 bench: install ## all benchmarks, a table each
 	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
-lock: ## resolve requirements.in and requirements-dev.in again
+images: install ## an image for each role, with docker or buildah; what did not change is not built again (ARGS="--registry R --push")
+	@$(BIN)/python docker/build.py $(ARGS)
+
+lock: ## resolve requirements.in and requirements-dev.in again, and the images' parts of them
 	@$(BIN)/uv pip compile -q --no-header --python-version 3.11 requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile -q --no-header --python-version 3.11 requirements-dev.in -o requirements-dev.txt
+	@for role in docker/requirements/*.in; do \
+	  $(BIN)/uv pip compile -q --no-header --no-annotate --python-version 3.11 -c requirements.txt $$role -o $${role%.in}.txt || exit 1; done

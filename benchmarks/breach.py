@@ -77,6 +77,9 @@ class Servers:
     def start(self, model: str, version: str, package: Path) -> Target:
         return self._targets[version]
 
+    def scale(self, model: str, version: str, servers: int) -> int:
+        return 1
+
     def status(self, model: str) -> list[ServerStatus]:
         return [ServerStatus(model, target, True, True) for target in self._targets.values()]
 

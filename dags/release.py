@@ -24,7 +24,7 @@ from sluicegate_airflow.assets import candidates
 from sluicegate_airflow.discovery import about, valid_models
 from sluicegate_airflow.gates import GateSensor, patience
 from sluicegate_airflow.retention import RetentionSensor
-from sluicegate_airflow.rollout import PERSISTENT, BeginOperator, OpenOperator, OutcomeOperator, ReleaseOperator, RevertOperator
+from sluicegate_airflow.rollout import PERSISTENT, BeginOperator, OutcomeOperator, verb_task
 
 VERSION = Param(
     None, type=["null", "string"], pattern="^[0-9]+$", title="Version", description="Registered version to release, e.g. 3"
@@ -40,7 +40,7 @@ def stage_group(spec, index, revert):
     title = f"mirror {stage.mirror} %" if mirrored else f"{stage.weight} % of users"
     wait = {"revert": revert.task_id, "patience": patience(stage)}
     with TaskGroup(stage.name, group_display_name=title, tooltip=f"Stage {index}: {what}, at least {stage.bake:g} s"):
-        enter = ReleaseOperator(task_id="enter", model=spec.model, verb="enter_stage", index=index, execution_timeout=SOON)
+        enter = verb_task(spec.model, "enter_stage", index, task_id="enter", execution_timeout=SOON)
         gate = GateSensor(task_id="gate", model=spec.model, index=index, **wait)
     enter >> gate >> Label("harm") >> revert
     return enter, gate
@@ -49,22 +49,16 @@ def stage_group(spec, index, revert):
 for spec in valid_models():
     with DAG(**about(spec, "release", __doc__), schedule=[candidates(spec.model)], params={"version": VERSION}):
         m, stages = spec.model, spec.release.stages
-        opened = OpenOperator(task_id="open", model=m).as_setup()
-        deploy = ReleaseOperator(task_id="deploy", model=m, verb="deploy", execution_timeout=SOON)
+        opened = verb_task(m, "open").as_setup()
+        deploy = verb_task(m, "deploy", execution_timeout=SOON)
         begin = BeginOperator(task_id="begin", model=m, first="first_version", last="promote")
         first = EmptyOperator(task_id="first_version", doc_md="Nobody to be compared with: the first version is put in service.")
-        promote = ReleaseOperator(
-            task_id="promote",
-            model=m,
-            verb="promote",
-            retries=PERSISTENT,
-            execution_timeout=SOON,
-            trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,
-        )
-        revert = RevertOperator(task_id="revert", model=m, execution_timeout=SOON).as_teardown(setups=opened)
+        ends = {"retries": PERSISTENT, "execution_timeout": SOON}
+        promote = verb_task(m, "promote", trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **ends)
+        revert = verb_task(m, "revert", **ends).as_teardown(setups=opened)
         outcome = OutcomeOperator(task_id="outcome", model=m, trigger_rule=TriggerRule.ONE_SUCCESS)
         retention = RetentionSensor(task_id="retention", model=m, retention=spec.release.retention)
-        retire = ReleaseOperator(task_id="retire", model=m, verb="retire", execution_timeout=SOON)
+        retire = verb_task(m, "retire", execution_timeout=SOON)
 
         opened >> deploy >> begin >> Label("no champion yet") >> first >> promote
         before = begin

@@ -3,10 +3,10 @@
 import argparse
 import sys
 
-from sluicegate.commands import REFUSED, UNAVAILABLE, journal, look, people, work
+from sluicegate.commands import REFUSED, UNAVAILABLE, join, journal, look, people, pod, work
 from sluicegate.errors import SluicegateError, UnavailableError
 
-FAMILIES = (work, look, people, journal)
+FAMILIES = (work, pod, join, look, people, journal)
 
 
 def main(argv: list[str] | None = None) -> int:

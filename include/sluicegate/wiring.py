@@ -1,5 +1,6 @@
 """Settings → ready objects. The only file that names adapters; each is imported and connected on first use."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,11 @@ from sluicegate.errors import SpecError
 from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
+    from sluicegate.adapters.envoy_router import Replica
     from sluicegate.adapters.journal_file import JournalFile
+    from sluicegate.adapters.object_store import ObjectStore
+    from sluicegate.adapters.order_pods import OrderPods
+    from sluicegate.adapters.promql_meter import Joiner
     from sluicegate.ports import (
         Archive,
         Clock,
@@ -21,7 +26,9 @@ if TYPE_CHECKING:
         Landing,
         Meter,
         Orders,
+        Outbox,
         Registry,
+        RequestLogs,
         Results,
         Router,
         Runtime,
@@ -40,23 +47,40 @@ class Wiring:
 
         return SystemClock()
 
+    @property
+    def shared(self) -> bool:
+        """Is what the units of work exchange kept in an object store? Pods share no disk, so in the cluster it must be."""
+        return bool(self.settings.store_url) or self.settings.profile == "kubernetes"
+
+    @cached_property
+    def store(self) -> "ObjectStore":
+        from sluicegate.adapters.object_store import ObjectStore
+
+        return ObjectStore(self.settings)
+
     @cached_property
     def landing(self) -> "Landing":
         from sluicegate.adapters.folder_landing import FolderLanding
 
-        return FolderLanding(self.settings)
+        return self.store.landing if self.shared else FolderLanding(self.settings)
 
     @cached_property
     def dataset(self) -> "Dataset":
         from sluicegate.adapters.folder_dataset import FolderDataset
 
-        return FolderDataset(self.settings)
+        return self.store.dataset if self.shared else FolderDataset(self.settings)
 
     @cached_property
     def results(self) -> "Results":
         from sluicegate.adapters.folder_results import FolderResults
 
-        return FolderResults(self.settings)
+        return self.store.results if self.shared else FolderResults(self.settings)
+
+    @cached_property
+    def requests(self) -> "RequestLogs":
+        from sluicegate.adapters.folder_requests import FolderRequests
+
+        return self.store.requests if self.shared else FolderRequests(self.settings)
 
     @cached_property
     def estimators(self) -> "Estimators":
@@ -64,11 +88,23 @@ class Wiring:
 
         return DottedEstimators()
 
+    @property
+    def outbox(self) -> "Outbox":
+        """Where orders for pods lie."""
+        return self.store.outbox
+
     @cached_property
     def orders(self) -> "Orders":
         from sluicegate.adapters.process_orders import ProcessOrders
 
         return ProcessOrders(self.settings, self.results)
+
+    @cached_property
+    def pods(self) -> "OrderPods":
+        """The pods of orders; no action asks for one, only the shell does."""
+        from sluicegate.adapters.order_pods import OrderPods
+
+        return OrderPods(self.settings)
 
     @cached_property
     def registry(self) -> "Registry":
@@ -91,18 +127,36 @@ class Wiring:
 
     @cached_property
     def router(self) -> "Router":
+        if self.settings.profile == "kubernetes":
+            from sluicegate.adapters import cluster_router
+
+            made = {
+                "envoy": cluster_router.envoys_router,
+                "gateway-api": cluster_router.gateway_api_router,
+                "istio": cluster_router.istio_router,
+            }
+            return made[self.settings.router](self.settings)
         from sluicegate.adapters.envoy_router import GUARD_WITHIN_S, EnvoyRouter
 
         return EnvoyRouter(self.settings, guard_within=GUARD_WITHIN_S)
 
     @cached_property
     def runtime(self) -> "Runtime":
+        if self.settings.profile == "kubernetes":
+            from sluicegate.adapters.deployment_runtime import DeploymentRuntime
+
+            return DeploymentRuntime(self.settings, lambda model: self.spec(model).serving)
+
         from sluicegate.adapters.supervisor_runtime import SupervisorRuntime
 
         return SupervisorRuntime(self.settings)
 
     @cached_property
     def meter(self) -> "Meter":
+        if self.settings.profile == "kubernetes":
+            from sluicegate.adapters.promql_meter import PromqlMeter
+
+            return PromqlMeter(self.settings, self.dataset)
         from sluicegate.adapters.local_meter import LocalMeter
 
         return LocalMeter(self.settings)
@@ -111,16 +165,68 @@ class Wiring:
     def incidents(self) -> "Incidents":
         from sluicegate.adapters.local_incidents import LocalIncidents
 
-        return LocalIncidents(self.settings)
+        local = LocalIncidents(self.settings)
+        return self.store.incidents(local.tell) if self.shared else local
 
     def spec(self, model: str) -> ModelSpec:
         """The model's checked spec.yaml; SpecError when it is wrong or absent."""
         return read_spec(self.settings, model)
 
 
+@dataclass(frozen=True)
+class KeeperPorts:
+    """What the keeper has: the time and the routes, and the journal only where one is named."""
+
+    settings: Settings
+    clock: "Clock"
+    router: "Router"
+    journal: "Journal | None"
+
+
+@dataclass(frozen=True)
+class ReplicaPorts:
+    """What the guard beside one Envoy of a cluster has."""
+
+    settings: Settings
+    clock: "Clock"
+    router: "Replica"
+    journal: None = None
+
+
+def replica_ports(settings: Settings | None = None) -> ReplicaPorts:
+    """The ports of one replica's guard, by default for the settings in the environment."""
+    from sluicegate.adapters.cluster_router import envoys_router
+    from sluicegate.adapters.envoy_router import EnvoyRouter, Names, Replica
+
+    ports = wire(settings)
+    kept = envoys_router(ports.settings)
+    local = EnvoyRouter(ports.settings, resolve=Names().address, telling=True)
+    return ReplicaPorts(ports.settings, ports.clock, Replica(local, kept.asked, kept.enforce))
+
+
+def prepare_gateway(settings: Settings) -> None:
+    """Write what an Envoy reads at its start."""
+    from sluicegate.adapters.envoy_router import prepare
+
+    prepare(settings)
+
+
+def keeper_ports(settings: Settings | None = None) -> KeeperPorts:
+    """The keeper's ports, by default for the settings in the environment."""
+    ports = wire(settings)
+    return KeeperPorts(ports.settings, ports.clock, ports.router, ports.journal if ports.settings.journal_url else None)
+
+
 def wire(settings: Settings | None = None) -> Wiring:
     """The real ports, by default for the settings in the environment."""
     return Wiring(settings if settings is not None else Settings.from_environment())
+
+
+def joiner(settings: Settings) -> "Joiner":
+    """What pairs the answers of two versions where nobody can read the disks of both."""
+    from sluicegate.adapters.promql_meter import Joiner
+
+    return Joiner(settings)
 
 
 def journal_file(path: Path) -> "JournalFile":

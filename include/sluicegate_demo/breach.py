@@ -7,7 +7,7 @@ FAIL is the breach. Where the logs cannot show it (errors that only the gateway 
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,8 @@ def breach(ports: Ports, model: str, rollout_id: str) -> Breach | None:
     if failed is None or failed.kind != "split" or failed.verdict != "FAIL" or state.champion is None:
         return None
     case, before, last = _journaled(ports, state, failed.index)
-    answers = {v: list(_answers(ports.settings.predictions / model / v)) for v in (state.champion, state.candidate)}
+    logs = ports.requests.served(model)
+    answers = {v: list(_answers(p for p in logs if p.parent.name == v)) for v in (state.champion, state.candidate)}
     began_at = _first_fail(case, before, last, answers[state.champion], answers[state.candidate], state)
     served = [a["asked_at"] for a in answers[state.candidate] if a["asked_at"] >= failed.entered_at]
     return Breach(began_at, last.taken_at, max(served, default=last.taken_at))
@@ -115,9 +116,9 @@ def _advanced(
     )
 
 
-def _answers(folder: Path) -> Iterator[dict[str, Any]]:
+def _answers(logs: Iterable[Path]) -> Iterator[dict[str, Any]]:
     """Logged answers to users; a torn last line is left out."""
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in logs:
         for line in path.read_bytes().splitlines():
             try:
                 entry = json.loads(line)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sluicegate.errors import UnavailableError
-from sluicegate.settings import Settings
+from sluicegate.ports import RequestLogs
 
 MODEL = "flights"
 WEATHER = ["temp", "dewp", "humid", "wind_speed", "wind_gust", "precip", "pressure", "visib"]
@@ -95,14 +95,13 @@ def write_labels(path: Path, months: Iterable[int]) -> Path:
     return path
 
 
-def write_demo(settings: Settings, source: Path) -> None:
+def write_demo(logs: RequestLogs, source: Path) -> None:
     """All files of the demo: the history before the service existed, and in `source` what lands and what clients ask later.
 
     August is asked in the units of aviation reports: the supplier of live weather changed, and nobody told the model's owners.
     """
-    history = settings.data / MODEL / "history"
     for month in range(1, 7):
-        write_requests(history / f"requests-2013-{month:02d}.parquet", [month])
+        logs.keep(MODEL, write_requests(source / "history" / f"requests-2013-{month:02d}.parquet", [month]))
     write_labels(source / "labels-2013-01-to-05.csv", range(1, 6))
     for month in (6, 7):
         write_labels(source / f"labels-2013-{month:02d}.csv", [month])

@@ -27,7 +27,7 @@ def draw(ports: Ports, model: str, target: Path, started_at: float, finished_at:
     for state in staged:
         _rollout(weights, state, started_at)
     _weights_axis(weights, model)
-    _traffic(requests, ports.settings.predictions / model, started_at, finished_at)
+    _traffic(requests, ports.requests.served(model), started_at, finished_at)
     requests.set_xlim(0, finished_at - started_at)
     figure.savefig(target)
     plt.close(figure)
@@ -72,11 +72,11 @@ def _weights_axis(axes: Axes, model: str) -> None:
     axes.grid(axis="y", alpha=0.3)
 
 
-def _traffic(axes: Axes, folder: Path, started_at: float, finished_at: float) -> None:
+def _traffic(axes: Axes, logs: list[Path], started_at: float, finished_at: float) -> None:
     """Answers a second to users, by version, from the servers' prediction logs; the replay of July is cut off at the top."""
     seconds = np.arange(0, int(finished_at - started_at) + 2)
-    versions = sorted((p for p in folder.iterdir() if p.is_dir()), key=lambda p: int(p.name))
-    rates = {v.name: np.histogram(_answered(v, started_at), bins=seconds)[0] for v in versions}
+    versions = sorted({log.parent.name for log in logs}, key=int)
+    rates = {v: np.histogram(_answered([p for p in logs if p.parent.name == v], started_at), bins=seconds)[0] for v in versions}
     served = {name: rate for name, rate in rates.items() if rate.sum()}
     total = sum(served.values())
     top = 1.6 * float(np.median(total[total > 0]))
@@ -94,9 +94,9 @@ def _traffic(axes: Axes, folder: Path, started_at: float, finished_at: float) ->
     axes.grid(axis="y", alpha=0.3)
 
 
-def _answered(folder: Path, origin: float) -> np.ndarray:
+def _answered(logs: list[Path], origin: float) -> np.ndarray:
     times: list[float] = []
-    for path in folder.glob("*.jsonl"):
+    for path in logs:
         for line in path.read_bytes().splitlines():
             entry: dict[str, Any] = _parsed(line)
             if entry.get("role") == "answer":

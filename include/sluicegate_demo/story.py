@@ -37,7 +37,7 @@ def tell() -> int:
     ports, clients = wire(settings), Clients(settings)
     progress = Progress(ports, clients)
     progress.say("writing the history: requests and labels of real flights, January to June 2013")
-    flights_data.write_demo(settings, settings.home / "source")
+    flights_data.write_demo(ports.requests, settings.home / "source")
     progress.say("starting the stack: Airflow, MLflow, Envoy, the lease guard")
     up(settings)
     airflow = Airflow(f"http://{settings.host}:{settings.airflow_port}", airflow_password(settings.home))

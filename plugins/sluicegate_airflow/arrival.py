@@ -1,24 +1,21 @@
 """Watches the landing area of a model from the triggerer and fires once for every new whole file."""
 
 import asyncio
-import contextlib
-import os
 import time
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from sluicegate.errors import UnavailableError
 from sluicegate.ports import Ports
 from sluicegate.wiring import wire
 
 AGAIN_AFTER = 600.0
 """Seconds after which a file that nobody has taken is told again: an event may get lost, a file may not."""
 
-Seen = dict[str, tuple[int, int]]
-"""name → (size, modification time in ns)"""
-File = tuple[str, int, int]
+File = tuple[str, str]
+"""Name, and the mark that changes when the file does."""
 
 
 class LandingTrigger(BaseEventTrigger):
@@ -40,33 +37,30 @@ class LandingTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         ports = await asyncio.to_thread(wire)
-        before: Seen = {}
+        before: Mapping[str, str] = {}
         told: dict[File, float] = {}
         while True:
-            now = await asyncio.to_thread(look, ports.settings.landing / self.model)
-            still = {(name, *mark) for name, mark in now.items() if before.get(name) == mark}
-            told = {file: at for file, at in told.items() if file[0] in now}
-            fresh = {file for file in still if time.monotonic() - told.get(file, -AGAIN_AFTER) >= AGAIN_AFTER}
-            whole = await asyncio.to_thread(self._whole, ports, fresh) if fresh else []
+            whole: list[str] = []
+            try:
+                before, whole = await asyncio.to_thread(self._look, ports, before, told)
+            except UnavailableError as e:
+                self.log.warning("%s", e)  # what waits there waits until it answers again
             if whole:
-                told |= dict.fromkeys(whole, time.monotonic())
-                yield TriggerEvent({"model": self.model, "files": [name for name, *_ in whole]})
-            before = now
+                yield TriggerEvent({"model": self.model, "files": whole})
             await asyncio.sleep(self.every)
+
+    def _look(self, ports: Ports, before: Mapping[str, str], told: dict[File, float]) -> tuple[Mapping[str, str], list[str]]:
+        """What is there now, and the whole files among it that were not told yet; notes in `told` that they are."""
+        now = ports.landing.look(self.model)
+        for gone in [file for file in told if file[0] not in now]:
+            del told[gone]
+        still = {(name, mark) for name, mark in now.items() if before.get(name) == mark}
+        fresh = {file for file in still if time.monotonic() - told.get(file, -AGAIN_AFTER) >= AGAIN_AFTER}
+        whole = self._whole(ports, fresh) if fresh else []
+        told.update(dict.fromkeys(whole, time.monotonic()))
+        return now, [name for name, _ in whole]
 
     def _whole(self, ports: Ports, files: Iterable[File]) -> list[File]:
         """Those that ingest would take now: asked only when there is something new, because the answer reads every byte."""
         waiting = {arrival.name for arrival in ports.landing.waiting(self.model)}
-        return sorted(f for f in files if f[0] in waiting or not f[0].isprintable())
-
-
-def look(folder: Path) -> Seen:
-    """Files of the landing area now; hidden ones are still being written, and an absent folder is empty."""
-    found: Seen = {}
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            with contextlib.suppress(FileNotFoundError):  # taken between listing and looking
-                if entry.is_file() and not entry.name.startswith("."):
-                    stat = entry.stat()
-                    found[entry.name] = (stat.st_size, stat.st_mtime_ns)
-    return found
+        return sorted(f for f in files if f[0] in waiting)

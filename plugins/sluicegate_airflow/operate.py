@@ -32,6 +32,7 @@ class OperateOperator(BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         from sluicegate.actions import release
+        from sluicegate.actions.release.asked import facts
 
         action, reason = context["params"]["action"], context["params"]["reason"]
         with told():
@@ -40,7 +41,7 @@ class OperateOperator(BaseOperator):
             if state is None:
                 raise RefusedError(f"model '{self.model}' has no rollout yet: there is nothing to {action}")
             verb = getattr(release, VERBS[action])
-            return said(self, verb(ports, self.model, state.rollout_id, author=person(context), reason=reason))
+            return said(self, facts(verb(ports, self.model, state.rollout_id, author=person(context), reason=reason)))
 
 
 def person(context: Context) -> str:

@@ -16,6 +16,7 @@ from airflow.sdk import BaseOperator, Context
 from sluicegate.domain.order import Order
 from sluicegate.errors import SluicegateError, UnavailableError
 from sluicegate.ports import Orders, OrderStatus
+from sluicegate.settings import Settings
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.inputs import INPUTS
@@ -29,7 +30,7 @@ LARGEST = 1000
 """Characters of JSON above which a part of a result stays in the result folder and does not travel through XCom."""
 
 
-def order_task(model: str, action: str, given: Mapping[str, Any] | None = None, **kwargs: Any) -> "OrderOperator":
+def order_task(model: str, action: str, given: Mapping[str, Any] | None = None, **kwargs: Any) -> BaseOperator:
     """The task that carries out the order `action`.
 
     Parameters
@@ -37,7 +38,11 @@ def order_task(model: str, action: str, given: Mapping[str, Any] | None = None, 
     given : mapping
         What the order is made from, usually outputs of earlier tasks; `inputs.INPUTS[action]` turns it into the order's inputs.
     """
-    kind = ReportedOrderOperator if action == "compare" else OrderOperator
+    kind: type[BaseOperator] = ReportedOrderOperator if action == "compare" else OrderOperator
+    if Settings.from_environment().profile == "kubernetes":
+        from sluicegate_airflow import pods  # brings Kubernetes, which a local parse has no use for
+
+        kind = pods.ReportedPodOrderOperator if action == "compare" else pods.PodOrderOperator
     return kind(task_id=kwargs.pop("task_id", action), model=model, action=action, given=dict(given or {}), **kwargs)
 
 

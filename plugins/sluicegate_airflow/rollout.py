@@ -1,31 +1,46 @@
-"""The tasks of a rollout: each calls one verb of `sluicegate.actions.release` and says what came of it."""
+"""The tasks of a rollout: each asks for one verb of `sluicegate.actions.release` and says what came of it.
 
+Dag files call `verb_task`, so that where a verb is carried out is decided here: in the task itself in the local profile, in a pod in
+the cluster. What only reads the journal to choose a branch needs no pod in either.
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import BaseOperator, Context, SkipMixin
 from airflow.sdk.exceptions import AirflowSkipException
 
-from sluicegate.domain.rollout import Kind, Outcome, Phase, Rollout
-from sluicegate.errors import InputError, LockedError, PausedError, RefusedError
-from sluicegate.ports import Ports
+from sluicegate.domain.rollout import Outcome
+from sluicegate.errors import InputError, PausedError, RefusedError
+from sluicegate.settings import Settings
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.pauses import PauseTrigger
 
 PERSISTENT = 40
-"""Times that the way back is tried while something outside does not answer: more than an hour."""
+"""Times that an end is tried while something outside does not answer: more than an hour."""
 GREEN, YELLOW, RED = "#d9ead3", "#fff2cc", "#f4cccc"
 ROLLOUT = "{{ ti.xcom_pull(task_ids='open', key='return_value')['rollout_id'] }}"
 """Id of the run's rollout, from the task `open`; a template, so that the graph shows the story and not an edge to every task."""
 
 
+def verb_task(model: str, verb: str, index: int | None = None, **kwargs: Any) -> BaseOperator:
+    """The task that carries out the verb; `index` is the stage's position in the plan, for enter_stage."""
+    kind: type[BaseOperator] = ReleaseOperator
+    if Settings.from_environment().profile == "kubernetes":
+        from sluicegate_airflow import pods  # brings Kubernetes, which a local parse has no use for
+
+        kind = pods.PodReleaseOperator
+    return kind(task_id=kwargs.pop("task_id", verb), model=model, verb=verb, index=index, **kwargs)
+
+
 class ReleaseOperator(BaseOperator):
-    """Calls the verb `verb(ports, model, rollout_id, [index,] author=...)` of the release actions.
+    """Carries out a verb here.
 
     Parameters
     ----------
     verb : str
-        deploy, enter_stage, promote or retire.
+        open, deploy, enter_stage, promote, revert or retire.
     index : int or None
         Position of the stage in the plan, for enter_stage.
     """
@@ -35,53 +50,40 @@ class ReleaseOperator(BaseOperator):
 
     def __init__(self, *, model: str, verb: str, index: int | None = None, rollout_id: str = ROLLOUT, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.model, self.verb, self.index, self.rollout_id = model, verb, index, rollout_id
+        self.model, self.verb, self.index = model, verb, index
+        self.rollout_id = "" if verb == "open" else rollout_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from sluicegate.actions import release
+        from sluicegate.actions.release.asked import ask, facts
 
-        stage = () if self.index is None else (self.index,)
         try:
             with told():
-                state = getattr(release, self.verb)(wire(), self.model, self.rollout_id, *stage, author=author(context))
+                came = facts(ask(wire(), self.model, **wanted(self, context)))
         except PausedError as e:
             self.log.info("%s", e)
             self.defer(trigger=PauseTrigger(self.model, self.rollout_id), method_name="again")
-        return said(self, state)
+        return said(self, came)
 
     def again(self, context: Context, event: str) -> dict[str, Any]:
         """Called when the pause is over."""
         return self.execute(context)
 
 
-class OpenOperator(BaseOperator):
-    """Takes the model's lock for the version that was asked for: by hand (param), or by the newest candidate event."""
+def wanted(task: Any, context: Context) -> dict[str, Any]:
+    """What a verb is asked for with: `verb`, `author` and what it needs besides.
 
-    ui_color = GREEN
+    Raises AirflowSkipException when the version that is to be opened serves already.
+    """
+    from sluicegate.actions.release import champion_version
 
-    def __init__(self, *, model: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.model = model
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        from sluicegate.actions.release import champion_version
-
-        with told():
-            ports, version = wire(), wanted_version(context)
-            if champion_version(ports, self.model) == version:
-                raise AirflowSkipException(f"version {version} is the champion already: nothing to release")
-            return said(self, self._open(ports, version, context))
-
-    def _open(self, ports: Ports, version: str, context: Context) -> Rollout:
-        from sluicegate.actions.release import open_rollout
-
-        who = {"author": author(context), "run_id": str(context["run_id"])}
-        try:
-            return open_rollout(ports, self.model, version, **who)
-        except LockedError:
-            if not end_abandoned(ports, self.model, who["author"]):
-                raise
-        return open_rollout(ports, self.model, version, **who)
+    who = {"verb": task.verb, "author": author(context)}
+    if task.verb != "open":
+        stage = {} if task.index is None else {"index": task.index}
+        return {**who, "rollout_id": task.rollout_id, **stage}
+    version = wanted_version(context)
+    if champion_version(wire(), task.model) == version:
+        raise AirflowSkipException(f"version {version} is the champion already: nothing to release")
+    return {**who, "version": version, "run_id": str(context["run_id"])}
 
 
 class BeginOperator(BaseOperator, SkipMixin):
@@ -104,29 +106,6 @@ class BeginOperator(BaseOperator, SkipMixin):
         self.skip(context["ti"], between(self, self.last, but=first) if state.champion is None else [first])
 
 
-class RevertOperator(BaseOperator):
-    """Takes the candidate back unless the rollout was promoted. A teardown: it also runs when a person marks the run failed."""
-
-    template_fields = ("rollout_id",)
-    ui_color = RED
-
-    def __init__(self, *, model: str, rollout_id: str = ROLLOUT, **kwargs: Any) -> None:
-        super().__init__(**{"retries": PERSISTENT, **kwargs})
-        self.model, self.rollout_id = model, rollout_id
-
-    def execute(self, context: Context) -> dict[str, Any]:
-        from sluicegate.actions.release import promote, revert, rollout
-
-        with told():
-            ports = wire()
-            state = rollout(ports, self.model, self.rollout_id)
-            if state.outcome is Outcome.PROMOTED:
-                promote(ports, self.model, self.rollout_id, author=author(context))  # what a failed promotion left undone
-                raise AirflowSkipException(f"version {state.candidate} was promoted: nothing to take back")
-            reason = state.reason if state.phase is Phase.FAILED else "task_failed"
-            return said(self, revert(ports, self.model, self.rollout_id, author=author(context), reason=reason))
-
-
 class OutcomeOperator(BaseOperator, SkipMixin):
     """Says how the rollout ended; when no old champion waits for its retirement, the rest of the run is skipped."""
 
@@ -140,12 +119,13 @@ class OutcomeOperator(BaseOperator, SkipMixin):
 
     def execute(self, context: Context) -> None:
         from sluicegate.actions.release import rollout
+        from sluicegate.actions.release.asked import facts
 
         with told():
             state = rollout(wire(), self.model, self.rollout_id)
             if state.open:
                 raise RefusedError(f"rollout '{state.rollout_id}' of model '{self.model}' has neither been promoted nor reverted")
-        context["ti"].xcom_push(key="return_value", value=said(self, state))
+        context["ti"].xcom_push(key="return_value", value=said(self, facts(state)))
         if state.outcome is not Outcome.PROMOTED or state.champion is None:
             self.skip(context["ti"], self.downstream_list)
 
@@ -171,34 +151,21 @@ def wanted_version(context: Context) -> str:
     return max(versions, key=int)
 
 
-def end_abandoned(ports: Ports, model: str, mine: str) -> bool:
-    """End what an earlier run of the same Dag left holding the lock (its process was killed, or a person ended the run).
-
-    One run of the Dag is active at a time, so the holder's run is over. False when somebody else holds the lock.
-    """
-    from sluicegate.actions.release.abandoned import finish
-
-    lock = ports.journal.holder(model)
-    if lock is None:
-        return True
-    opened = ports.journal.events(model, lock.holder, kinds=(Kind.OPENED,))
-    if opened and opened[0].author != mine:
-        return False
-    finish(ports, lock, author=mine)
-    return True
-
-
 def author(context: Context) -> str:
     """Who asks, as the journal will say."""
     return f"airflow:{context['dag'].dag_id}"
 
 
-def said(task: BaseOperator, state: Rollout) -> dict[str, Any]:
-    """Log one sentence about the rollout and return what other tasks and people read of it."""
-    ended = f" {state.outcome} ({state.reason})" if state.outcome else ""
+def said(task: BaseOperator, came: Mapping[str, Any]) -> dict[str, Any]:
+    """Log one sentence about the rollout and return what other tasks and people read of it.
+
+    Raises AirflowSkipException when a rollout that was to be taken back was promoted.
+    """
+    ended = f" {came['outcome']} ({came['reason']})" if came["outcome"] else ""
     task.log.info(
         "rollout %s: version %s for champion %s, phase %s%s %s",
-        *(state.rollout_id, state.candidate, state.champion, state.phase, ended, state.message),
+        *(came["rollout_id"], came["candidate"], came["champion"], came["phase"], ended, came["message"]),
     )
-    facts = ("rollout_id", "candidate", "champion", "reason", "message")
-    return {"phase": str(state.phase), "outcome": state.outcome and str(state.outcome), **{f: getattr(state, f) for f in facts}}
+    if getattr(task, "verb", "") == "revert" and came["outcome"] == Outcome.PROMOTED:
+        raise AirflowSkipException(f"version {came['candidate']} was promoted: nothing to take back")
+    return dict(came)

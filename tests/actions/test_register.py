@@ -1,6 +1,7 @@
 """Registering: one version a training, traceable both ways, and released only by verdict."""
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ class TestAVersion:
         assert record.metrics["auc"] == trained["metrics"]["auc"]
         assert {"report.html", "report.json", "plots/roc.svg"} <= set(record.files)
         assert world.registry.resolve(MODEL, "candidate") == version
+
+    def test_it_is_traced_to_the_image_that_trained_it(self, world: LearningWorld) -> None:
+        world.settings = replace(world.settings, code_version="0123abc", lock_digest="sha256:5")
+        name = world.keep_rows("s", toy_rows())
+        trained = world.train(name)
+        world.settings = replace(world.settings, code_version="later", lock_digest="sha256:6")
+        world.register(trained, world.compare(trained, name, None))
+        (version,) = world.registry.versions(MODEL)
+        assert (version.tags["code_version"], version.tags["lock_digest"]) == ("0123abc", "sha256:5")
 
     def test_the_journal_learns_of_it_once_with_the_prediction(self, world: LearningWorld, tmp_path: Path) -> None:
         name = world.keep_rows("s", toy_rows())

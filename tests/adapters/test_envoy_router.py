@@ -18,8 +18,9 @@ import pytest
 
 from sluicegate.adapters.envoy_router import EnvoyRouter, envoy_command, prepare
 from sluicegate.adapters.envoy_router.documents import routes_in
-from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
+from sluicegate.adapters.envoy_router.store import RouteStore, replace_file
 from sluicegate.domain.route import Route, Target
+from sluicegate.domain.route_text import Stored
 from sluicegate.errors import InputError, StaleTokenError, UnavailableError
 from sluicegate.settings import Settings
 from sluicegate.testing.gateway import free_port, running_gateway

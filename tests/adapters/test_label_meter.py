@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sluicegate.actions.ingest.known import EARLIER_S
 from sluicegate.actions.ingest.outcomes import OUTCOMES
 from sluicegate.adapters.local_meter import LocalMeter
-from sluicegate.adapters.local_meter.labels import EARLIER_S, Labels
+from sluicegate.adapters.local_meter.labels import Labels
 from sluicegate.domain.evidence import LabelCounters, Reading
 from sluicegate.domain.gate_spec import LabelsGate
 from sluicegate.domain.route import Route, Target, bucket

@@ -15,9 +15,10 @@ import pytest
 
 from sluicegate.adapters.envoy_router import EnvoyRouter, envoy_command, prepare
 from sluicegate.adapters.local_meter import LocalMeter
-from sluicegate.adapters.local_meter.pairs import APART_S, Pairs
+from sluicegate.adapters.local_meter.pairs import Pairs
 from sluicegate.adapters.local_meter.tail import VersionLog, _start
 from sluicegate.domain.evidence import SCORE_BINS, PairCounters
+from sluicegate.domain.pairing import APART_S
 from sluicegate.domain.route import Route, Target, bucket
 from sluicegate.serving.counters import EVIDENCE_FILE, Counters
 from sluicegate.settings import Settings

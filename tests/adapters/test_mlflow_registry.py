@@ -3,13 +3,14 @@
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from sluicegate.adapters.estimators import DottedEstimators
 from sluicegate.adapters.mlflow_registry import MlflowRegistry
-from sluicegate.adapters.mlflow_registry.model_file import input_example, model_file
+from sluicegate.adapters.mlflow_registry.model_file import WRITTEN_FOR, input_example, model_file
 from sluicegate.serving.package import load_package
 from sluicegate.settings import Settings
 from sluicegate.testing.learning import LearningWorld, toy_rows
@@ -47,6 +48,10 @@ def test_the_model_file_names_types_as_the_spec_does_and_a_loader_without_pickle
 
 
 @pytest.mark.stack
+def test_the_model_file_is_that_of_the_mlflow_that_was_tested() -> None:
+    assert version("mlflow") == WRITTEN_FOR
+
+
 def test_mlflow_opens_the_champion_and_scores_the_example_as_in_training(package: Path, tmp_path: Path) -> None:
     with mlflow_server(tmp_path) as url:
         registry = MlflowRegistry(Settings(home=tmp_path / "home", mlflow_url=url))

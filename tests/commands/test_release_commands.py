@@ -20,7 +20,6 @@ from sluicegate.actions.release import deploy, enter_stage, open_rollout, promot
 from sluicegate.adapters.envoy_router import EnvoyRouter, envoy_command, prepare
 from sluicegate.commands import DONE, REFUSED, UNAVAILABLE, UNFINISHED
 from sluicegate.domain.rollout import Kind, Outcome
-from sluicegate.local.programs import sluicegate_environment
 from sluicegate.settings import Settings
 from sluicegate.testing.gateway import free_port, running_gateway
 from sluicegate.testing.incidents import MemoryIncidents
@@ -76,7 +75,7 @@ class World(Wiring):
         return route.weight
 
     def command(self, *words: str, **environment: str) -> "subprocess.Popen[str]":
-        env = {**os.environ, **sluicegate_environment(self.settings), **environment}
+        env = {**os.environ, **self.settings.to_environment(), **environment}
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen([sys.executable, "-m", "sluicegate", *words], env=env, cwd=self.settings.home, **pipes)
 

@@ -14,10 +14,12 @@ from sluicegate.actions.release import revert
 from sluicegate.adapters.local_incidents import LocalIncidents
 from sluicegate.domain.notice import Notice
 from sluicegate.errors import InputError, UnavailableError, UnfinishedError
+from sluicegate.ports import Incidents
 from sluicegate.settings import Settings
 from sluicegate.testing.incidents import MemoryIncidents
 from sluicegate.testing.incidents_contract import IncidentsContract, notice
 from sluicegate.testing.rollouts import begin, world
+from sluicegate.wiring import wire
 
 
 class Receiver(HTTPServer):
@@ -121,6 +123,29 @@ class TestLocalIncidents(IncidentsContract):
         with pytest.raises(InputError, match="cannot name an incident"):
             incidents.record(Notice(model, rollout, "reverted", 1.0, "anna", "why"))
         assert not (tmp_path / "incidents").exists()
+
+
+class TestObjectIncidents(IncidentsContract):
+    @pytest.fixture
+    def incidents(self, tmp_path: Path, receiver: Receiver) -> Incidents:
+        settings = Settings(home=tmp_path, notify_url=receiver.url, store_url=f"file://{tmp_path}/store")
+        return wire(settings).incidents
+
+    @pytest.fixture
+    def kept(self) -> Callable[[str], dict[str, Any]]:
+        return lambda place: json.loads(Path(place.removeprefix("file://")).read_text())
+
+    @pytest.fixture
+    def heard(self, receiver: Receiver) -> Callable[[], list[dict[str, Any]]]:
+        return lambda: receiver.bodies
+
+    @pytest.mark.parametrize(
+        ("model", "rollout"), [("../../etc", "abc"), ("toy", "../abc"), ("", "abc"), ("toy\n", "abc"), ("toy", "a/b")]
+    )
+    def test_a_name_cannot_leave_its_folder(self, incidents: Incidents, tmp_path: Path, model: str, rollout: str) -> None:
+        with pytest.raises(InputError, match="cannot name an incident"):
+            incidents.record(Notice(model, rollout, "reverted", 1.0, "anna", "why"))
+        assert not (tmp_path / "store").exists()
 
 
 def test_a_revert_tells_a_receiver_that_was_down_as_soon_as_it_is_back_and_only_once(tmp_path: Path, receiver: Receiver) -> None:

@@ -21,7 +21,7 @@ import pytest
 import yaml
 
 from sluicegate.actions.release import champion_version, status
-from sluicegate.local.programs import airflow_environment, sluicegate_environment
+from sluicegate.local.programs import airflow_environment
 from sluicegate.local.secrets import PASSWORDS, create_secrets, secret_file
 from sluicegate.settings import Settings
 from sluicegate.wiring import Wiring
@@ -142,7 +142,7 @@ def environment(settings: Settings) -> dict[str, str]:
     return {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "PYTHONPATH": str(Path(__file__).parent / "stand_in"),
-        **sluicegate_environment(settings),
+        **settings.to_environment(),
         **airflow_environment(settings, database),
     }
 

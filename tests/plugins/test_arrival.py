@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate_airflow.arrival import LandingTrigger, look
+from sluicegate.adapters.folder_landing import FolderLanding
+from sluicegate.errors import UnavailableError
+from sluicegate.settings import Settings
+from sluicegate_airflow.arrival import LandingTrigger
 
 EVERY = 0.01
 
@@ -84,11 +87,25 @@ def test_a_file_that_is_still_being_written_is_not_told(landing: Path) -> None:
     assert asyncio.run(watch()) == []
 
 
-def test_hidden_files_folders_and_an_absent_folder_are_nothing(landing: Path) -> None:
+def test_a_store_that_is_away_for_a_while_ends_no_watch(landing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (landing / "a.csv").write_text("1")
+    look, away = FolderLanding.look, iter(range(3))
+
+    def sometimes(self: FolderLanding, model: str) -> object:
+        if next(away, None) is not None:
+            raise UnavailableError("the store does not answer")
+        return look(self, model)
+
+    monkeypatch.setattr(FolderLanding, "look", sometimes)
+    assert told() == [["a.csv"]]
+
+
+def test_hidden_files_folders_and_an_absent_folder_are_nothing(landing: Path, tmp_path: Path) -> None:
     (landing / ".half.csv").write_text("1")
     (landing / "folder").mkdir()
-    assert look(landing) == {}
-    assert look(landing / "absent") == {}
+    area = FolderLanding(Settings(home=tmp_path))
+    assert area.look("toy") == {}
+    assert area.look("absent") == {}
 
 
 def test_the_trigger_survives_being_written_down(landing: Path) -> None:

@@ -18,6 +18,7 @@ from sluicegate.actions.release import (
     resume,
     rollout,
 )
+from sluicegate.actions.release.asked import end_abandoned
 from sluicegate.domain.spec import parse_spec
 from sluicegate.errors import UnavailableError
 from sluicegate.testing.ports import FakePorts
@@ -26,7 +27,7 @@ from sluicegate_airflow import rollout as shell
 from sluicegate_airflow.operate import OperateOperator
 from sluicegate_airflow.pauses import PauseTrigger
 from sluicegate_airflow.retention import TAKEN_BACK, RetentionSensor, RetentionTrigger
-from sluicegate_airflow.rollout import ReleaseOperator, end_abandoned
+from sluicegate_airflow.rollout import ReleaseOperator
 
 SPEC = {
     "model": "toy",

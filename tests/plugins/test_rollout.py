@@ -9,7 +9,7 @@ from sluicegate.actions.release import champion_version, deploy, open_rollout, p
 from sluicegate.domain.spec import parse_spec
 from sluicegate.testing.ports import FakePorts
 from sluicegate_airflow import rollout as shell
-from sluicegate_airflow.rollout import OpenOperator, OutcomeOperator, ReleaseOperator, RevertOperator
+from sluicegate_airflow.rollout import OutcomeOperator, ReleaseOperator, verb_task
 
 AUTHOR = "airflow:toy_release"
 SPEC = {
@@ -48,7 +48,7 @@ def context(version: str | None = None, run_id: str = "run", events: dict | None
 
 
 def opened(version: str = "2", run_id: str = "run") -> dict:
-    return OpenOperator(task_id="open", model="toy").execute(context(version, run_id))
+    return verb_task("toy", "open").execute(context(version, run_id))
 
 
 class TestOpen:
@@ -58,7 +58,7 @@ class TestOpen:
 
     def test_the_newest_candidate_event_names_the_version(self, ports) -> None:
         events = {"asset": [SimpleNamespace(extra={"version": v}) for v in ("3", "2")]}
-        assert OpenOperator(task_id="open", model="toy").execute(context(events=events))["candidate"] == "3"
+        assert verb_task("toy", "open").execute(context(events=events))["candidate"] == "3"
 
     def test_the_same_run_opens_the_same_rollout_again(self, ports) -> None:
         assert opened()["rollout_id"] == opened()["rollout_id"]
@@ -111,12 +111,12 @@ class TestEnds:
     def test_a_task_that_failed_reverts_with_that_reason(self, ports) -> None:
         mine = opened()["rollout_id"]
         deploy(ports, "toy", mine, author=AUTHOR)
-        ended = RevertOperator(task_id="revert", model="toy", rollout_id=mine).execute(context())
+        ended = verb_task("toy", "revert", rollout_id=mine).execute(context())
         assert (ended["outcome"], ended["reason"]) == ("REVERTED", "task_failed")
 
     def test_a_promoted_rollout_is_not_taken_back(self, ports) -> None:
         with pytest.raises(AirflowSkipException, match="nothing to take back"):
-            RevertOperator(task_id="revert", model="toy", rollout_id=status(ports, "toy").rollout_id).execute(context())
+            verb_task("toy", "revert", rollout_id=status(ports, "toy").rollout_id).execute(context())
 
     def test_a_reverted_rollout_is_an_outcome_and_the_rest_is_skipped(self, ports) -> None:
         mine = opened()["rollout_id"]
@@ -146,5 +146,5 @@ def with_follower(rollout_id: str) -> OutcomeOperator:
 
     with DAG("toy_release", schedule=None):
         outcome = OutcomeOperator(task_id="outcome", model="toy", rollout_id=rollout_id)
-        outcome >> RevertOperator(task_id="retention", model="toy")
+        outcome >> verb_task("toy", "retire", task_id="retention")
     return outcome

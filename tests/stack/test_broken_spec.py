@@ -33,6 +33,8 @@ def test_the_models_beside_it_have_all_their_dags(stack: "Stack") -> None:
     def dags() -> set[str]:
         return {str(d["dag_id"]) for d in stack.api("GET", "/dags?limit=100").json()["dags"]}
 
-    wanted = {f"{model}_{verb}" for model in ("visits", "by_cron", "by_hand") for verb in ("ingest", "retrain", "release", "operate")}
+    wanted = {
+        f"{model}_{verb}" for model in ("visits", "by_cron", "by_hand") for verb in ("ingest", "retrain", "release", "operate")
+    }
     stack.until("the Dags", lambda: wanted <= dags(), 60)
     assert dags() == wanted

@@ -18,6 +18,7 @@ ORDERS = {
     "train": "sluicegate.actions.train:run_train",
     "compare": "sluicegate.actions.compare:run_compare",
     "register": "sluicegate.actions.register:run_register",
+    "release": "sluicegate.actions.release.asked:run_release",
 }
 """Where each order's work is; imported when it is asked for, because the libraries behind it are heavy."""
 

@@ -2,6 +2,7 @@
 
 It runs beside the gateway and needs nothing else: no Airflow, no journal, no admin interface. The decision is `Route.lease_over`;
 the router makes it under its own lock, so a renewal in the same instant is not lost and a newer holder's route not overwritten.
+In a cluster whose gateway is not ours the same loop is the keeper: a pod of its own that may do nothing but write routes.
 """
 
 import json
@@ -17,7 +18,6 @@ from sluicegate.domain.rollout import Kind
 from sluicegate.domain.route import Route
 from sluicegate.ports.clock import Clock
 from sluicegate.ports.journal import Journal
-from sluicegate.ports.router import Router
 
 PAUSE_S = 0.2
 """Between two looks: a lease is enforced at most this long, and some milliseconds, after its end."""
@@ -28,15 +28,25 @@ AUTHOR = "guard"
 LOG = logging.getLogger("sluicegate.guard")
 
 
+class Enforcer(Protocol):
+    """What cuts; every Router can."""
+
+    def enforce(self, now: float) -> list[Route]:
+        """As the Router's."""
+        ...
+
+
 class GuardPorts(Protocol):
     """What the guard needs; every `Ports` has it."""
 
     @property
     def clock(self) -> Clock: ...
     @property
-    def router(self) -> Router: ...
+    def router(self) -> Enforcer: ...
     @property
-    def journal(self) -> Journal: ...
+    def journal(self) -> Journal | None:
+        """None where a guard has no database to tell: it then tells its log alone."""
+        ...
 
 
 def run_guard(
@@ -45,10 +55,12 @@ def run_guard(
     pause: float = PAUSE_S,
     stopped: Callable[[], bool] = lambda: False,
     uptime: Callable[[], float] = time.monotonic,
+    looked: Callable[[], None] = lambda: None,
 ) -> None:
     """Enforce leases until `stopped`; begins with a look, outlives every error, tells each new one once.
 
     Leases end by the wall clock, which may be set back. `uptime` (seconds, never set back) shows that; then all weights are cut.
+    `looked` is called after every look that met no trouble.
     """
     trouble, ahead = "", -math.inf
     while not stopped():
@@ -56,6 +68,8 @@ def run_guard(
         told = _look_safely(ports, math.inf if ahead < before - STEP_S else None)
         if told and told != trouble:
             _log("guard_trouble", problem=told)
+        if not told:
+            looked()
         trouble = told
         ports.clock.sleep(pause)
 
@@ -65,7 +79,8 @@ def look(ports: GuardPorts, now: float | None = None) -> list[Route]:
     cut = ports.router.enforce(ports.clock.now() if now is None else now)
     for route in cut:
         _log("lease_expired", **asdict(route))
-        threading.Thread(target=_note, args=(ports.journal, route), daemon=True).start()
+        if ports.journal is not None:
+            threading.Thread(target=_note, args=(ports.journal, route), daemon=True).start()
     return cut
 
 

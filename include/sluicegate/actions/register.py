@@ -73,7 +73,7 @@ def _result(folder: Path) -> dict[str, Any]:
 
 
 def _tags(order: Order, trained: Mapping[str, Any], compared: Mapping[str, Any]) -> dict[str, str]:
-    traced = {name: str(trained[name]) for name in ("model_hash", "snapshot_id", "code_digest")}
+    traced = {name: str(trained[name]) for name in ("model_hash", "snapshot_id", "code_digest")} | trained.get("built_from", {})
     keys = {name: str(order.need(name)) for name in ("train_key", "compare_key")}
     return {**traced, **keys, "verdict": str(compared["verdict"]), "reason": str(compared["reason"])}
 

@@ -28,6 +28,7 @@ from sluicegate.errors import OrderError, RefusedError, SpecError
 from sluicegate.ports import Ports
 from sluicegate.ports.estimators import Fitted, Matrix
 from sluicegate.serving.package import Model, write_package
+from sluicegate.settings import Settings
 
 log = logging.getLogger(__name__)
 GOLDEN = 32
@@ -81,6 +82,7 @@ def run_train(order: Order, ports: Ports, folder: Path) -> dict[str, Any]:
         "model_hash": model.manifest.model_hash,
         "snapshot_id": order.need("snapshot_id"),
         "code_digest": recipe.code_digest,
+        "built_from": built_from(ports.settings),
         "estimator": recipe.spec.training.estimator,
         "params": _plain(params),
         "seed": recipe.seed,
@@ -90,6 +92,12 @@ def run_train(order: Order, ports: Ports, folder: Path) -> dict[str, Any]:
         **measured,
         "package": "package",
     }
+
+
+def built_from(settings: Settings) -> dict[str, str]:
+    """What the image that trains was built from; nothing in a checkout."""
+    told = {"code_version": settings.code_version, "lock_digest": settings.lock_digest}
+    return {name: value for name, value in told.items() if value}
 
 
 def _recipe(order: Order, ports: Ports) -> Recipe:

@@ -12,10 +12,12 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from sluicegate.errors import InputError, RefusedError
+from sluicegate.domain.landed import MOST_OF_A_NAME, check_landing, numbered, shown
+from sluicegate.errors import RefusedError
 from sluicegate.folders import child, link_or_copy, publish
 from sluicegate.ports.landing import Arrival
 from sluicegate.settings import Settings
@@ -31,8 +33,7 @@ class FolderLanding:
         self._data = settings.data
 
     def drop(self, model: str, name: str, source: Path) -> str:
-        if not name or name.startswith(".") or "/" in name or "\0" in name:
-            raise InputError(f"a file cannot land as {name!r}: give a name without slash and without a leading dot")
+        check_landing(name)
         folder = child(self._landing, model)
         folder.mkdir(parents=True, exist_ok=True)
         descriptor, fresh = tempfile.mkstemp(prefix=".", dir=folder)
@@ -42,6 +43,15 @@ class FolderLanding:
             return _claim(Path(fresh), folder, name)
         finally:
             Path(fresh).unlink(missing_ok=True)
+
+    def look(self, model: str) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        with contextlib.suppress(FileNotFoundError), os.scandir(child(self._landing, model)) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):  # taken between listing and looking
+                    if entry.is_file() and not entry.name.startswith("."):
+                        found[shown(entry.name)] = f"{entry.stat().st_size} {entry.stat().st_mtime_ns}"
+        return found
 
     def waiting(self, model: str) -> list[Arrival]:
         folder = child(self._landing, model)
@@ -102,12 +112,6 @@ class FolderLanding:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def shown(name: str) -> str:
-    """The file name as text that any log and any database can hold: what cannot be printed is escaped."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _arrival(model: str, path: Path) -> Arrival:
     with path.open("rb") as file:
         before = os.fstat(file.fileno())
@@ -126,15 +130,14 @@ def _same(path: Path, arrival: Arrival) -> bool:
 
 def _claim(fresh: Path, folder: Path, name: str) -> str:
     """Give the whole file its name without ever replacing a file that waits: a number is added when the name is in use."""
-    for number in range(1, 10_000):
-        stem, dot, ending = name.partition(".")
-        free = name if number == 1 else f"{stem}~{number}{dot}{ending}"
+    for number in range(1, MOST_OF_A_NAME):
+        free = numbered(name, number)
         try:
             os.link(fresh, folder / free)
         except FileExistsError:
             continue
         return free
-    raise RefusedError(f"10000 files named like '{name}' wait in landing/{folder.name}: ingest does not run")
+    raise RefusedError(f"{MOST_OF_A_NAME} files named like '{name}' wait in landing/{folder.name}: ingest does not run")
 
 
 def _written(path: str) -> bool:

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sluicegate.domain.route import Target
-from sluicegate.errors import UnavailableError
+from sluicegate.domain.servers import refuse_names
+from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.ports.runtime import ServerStatus
 from sluicegate.settings import Settings
 from sluicegate.supervisord import Supervisord
@@ -35,6 +36,12 @@ class SupervisorRuntime:
             self._write(name, target)
             self._supervisord.add(name, self._command(model, target, package))
         return target
+
+    def scale(self, model: str, version: str, servers: int) -> int:
+        """One server a version is all that one machine has; it takes what cores there are."""
+        if self._target(_name(model, version)) is None:
+            raise RefusedError(f"version {version} of model '{model}' has no server: deploy it first")
+        return 1
 
     def status(self, model: str) -> list[ServerStatus]:
         names = sorted(path.stem for path in self._servers.glob(f"{model}-*.json"))
@@ -75,7 +82,7 @@ class SupervisorRuntime:
         except UnavailableError:
             running = False
         ready, detail = _deep_health(target) if running else (False, f"the process is not running: see {name}.log")
-        return ServerStatus(model, target, running, ready, detail)
+        return ServerStatus(model, target, running, ready, detail, servers=int(ready))
 
     def _target(self, name: str) -> Target | None:
         try:
@@ -101,6 +108,7 @@ class SupervisorRuntime:
 
 
 def _name(model: str, version: str) -> str:
+    refuse_names(model, version)
     return f"{model}-{version}"
 
 

@@ -1,6 +1,8 @@
 """The command line: one file a family of commands, each with `add_commands(verbs)`. Libraries are imported when a command runs.
 
 work.py     serve, order, guard: what a supervisor or a worker starts
+pod.py      work, ship: what a pod starts
+join.py     join: what pairs the answers of two versions in a cluster
 look.py     status, history, explain: what a person reads
 journal.py  journal verify, journal replay, journal export: what keeps the memory honest
 people.py   pause, resume, approve, abort, revert, reinstate, retire: what a person does

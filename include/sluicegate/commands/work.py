@@ -20,13 +20,23 @@ FIRST = -10
 
 
 def add_commands(verbs: "Verbs") -> None:
-    """Add serve, order, guard and sweep."""
+    """Add serve, order, guard, keeper, gateway and sweep."""
     verbs.add_parser("serve", help="a model server (see: serve --help)")
     order = verbs.add_parser("order", help="carry out the order in FILE and commit its result")
     order.add_argument("file", type=Path)
+    order.add_argument("--fetch", metavar="URL", help="bring the order into FILE first, from this URL of the store")
     order.set_defaults(run=_order)
     guard = verbs.add_parser("guard", help="give expired leases back to the champion; runs until stopped")
     guard.set_defaults(run=_guard)
+    keeper = verbs.add_parser(
+        "keeper", help="the guard of a cluster: gives expired leases of all routes back; runs until stopped"
+    )
+    keeper.add_argument("--port", type=int, default=8080, help="where it says whether it still looks (GET /)")
+    keeper.set_defaults(run=_keeper)
+    gateway = verbs.add_parser("gateway", help="the guard beside one Envoy of a cluster: gives it its routes; runs until stopped")
+    gateway.add_argument("--prepare", action="store_true", help="only write what Envoy reads at its start")
+    gateway.add_argument("--port", type=int, default=8080, help="where it says whether it still looks (GET /)")
+    gateway.set_defaults(run=_gateway)
     sweep = verbs.add_parser("sweep", help="end rollouts that nobody works on any more; runs until stopped")
     sweep.set_defaults(run=_sweep)
 
@@ -38,7 +48,10 @@ def _order(args: argparse.Namespace) -> int:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     try:
-        result = carry_out(Order.from_json(args.file.read_text()), wire())
+        ports = wire()
+        if args.fetch:
+            args.file.write_text(ports.outbox.take(args.fetch).to_json())
+        result = carry_out(Order.from_json(args.file.read_text()), ports)
     except Exception as e:
         traceback.print_exc()
         message = str(e) if isinstance(e, SluicegateError) else f"{type(e).__name__}: {e}"
@@ -55,6 +68,32 @@ def _guard(_: argparse.Namespace) -> None:
     with contextlib.suppress(PermissionError):
         os.nice(FIRST)
     run_guard(wire())
+
+
+def _gateway(args: argparse.Namespace) -> None:
+    from sluicegate.actions.guard import run_guard
+    from sluicegate.commands.alive import Alive
+    from sluicegate.settings import Settings
+    from sluicegate.wiring import prepare_gateway, replica_ports
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    settings = Settings.from_environment()
+    if args.prepare:
+        prepare_gateway(settings)
+        return
+    with Alive(settings.host, args.port) as alive:
+        run_guard(replica_ports(settings), looked=alive.beat)
+
+
+def _keeper(args: argparse.Namespace) -> None:
+    from sluicegate.actions.guard import run_guard
+    from sluicegate.commands.alive import Alive
+    from sluicegate.wiring import keeper_ports
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    ports = keeper_ports()
+    with Alive(ports.settings.host, args.port) as alive:
+        run_guard(ports, looked=alive.beat)
 
 
 def _sweep(_: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from sluicegate.domain.evidence import Predicted
+from sluicegate.domain.servers import Serving
 from sluicegate.domain.spec import Release, StageSpec
 
 
@@ -107,6 +108,7 @@ class Rollout:
     predicted: Predicted | None
     score_range: tuple[float, float]
     opened_at: float
+    serving: Serving = field(default_factory=Serving)
     phase: Phase = Phase.OPENED
     outcome: Outcome | None = None
     reason: str = ""
@@ -161,6 +163,7 @@ def _opened(model: str, rollout_id: str, at: float, data: Mapping[str, Any]) -> 
         champion=data["champion"],
         token=int(data["token"]),
         release=Release.model_validate(data["release"]),
+        serving=Serving.model_validate(data.get("serving", {})),
         predicted=predicted_from(data.get("predicted")),
         score_range=(float(low), float(high)),
         opened_at=at,

@@ -3,7 +3,6 @@
 Unknown keys, wrong types and impossible stages are refused with the key, the value and what would be valid.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -13,12 +12,14 @@ from sluicegate.domain import presets
 from sluicegate.domain.comparison import METRICS, Comparison
 from sluicegate.domain.gate_spec import Gate as Gate
 from sluicegate.domain.gate_spec import Gates as Gates
+from sluicegate.domain.parts import NAME as NAME
 from sluicegate.domain.parts import Duration, Part
+from sluicegate.domain.resources import Resources
+from sluicegate.domain.servers import Serving
 from sluicegate.errors import SpecError
 
 ABANDONED_S = 1800.0
 """Longer than Airflow is usually away for an upgrade; a lease ends the exposure long before."""
-NAME = re.compile(r"^[a-z][a-z0-9_]{0,47}$")
 
 
 class InputField(Part):
@@ -88,6 +89,8 @@ class Training(Part):
     holdout: Holdout
     window: Duration | None = None
     """Train on this much time before the embargo; None takes everything."""
+    resources: Resources | None = None
+    """What the pod that trains gets; None is the model's `resources`."""
 
 
 class StageSpec(Part):
@@ -204,6 +207,10 @@ class ModelSpec(Part):
     training: Training
     comparison: Comparison = Comparison()
     release: Release
+    resources: Resources = Resources()
+    """What the pods of this model's orders get."""
+    serving: Serving = Serving()
+    """What its model servers get, and how many there are."""
     schedule: Schedule = Schedule()
 
     @field_validator("model")

@@ -87,7 +87,7 @@ def environment(settings: Settings, database: str = "") -> dict[str, str]:
     Secrets are read by command from files of mode 0600, so that no process list shows them.
     """
     return {
-        **sluicegate_environment(settings),
+        **settings.to_environment(),
         **airflow_environment(settings, database or sqlite(settings)),
         "PATH": f"{python().parent}:/usr/local/bin:/usr/bin:/bin",
         "MLFLOW_TRACKING_URI": settings.mlflow,
@@ -141,25 +141,6 @@ def airflow_environment(settings: Settings, database: str) -> dict[str, str]:
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL": "0",
         **RECOVERY,
-    }
-
-
-def sluicegate_environment(settings: Settings) -> dict[str, str]:
-    """The settings as SLUICEGATE_* variables, so that every child reads the same ones."""
-    return {
-        "SLUICEGATE_PROJECT": str(settings.project),
-        "SLUICEGATE_HOME": str(settings.home),
-        "SLUICEGATE_MODELS": str(settings.models),
-        "SLUICEGATE_PROFILE": settings.profile,
-        "SLUICEGATE_JOURNAL_URL": settings.journal_url,
-        "SLUICEGATE_MLFLOW_URL": settings.mlflow_url,
-        "SLUICEGATE_NOTIFY_URL": settings.notify_url,
-        "SLUICEGATE_HOST": settings.host,
-        "SLUICEGATE_AIRFLOW_PORT": str(settings.airflow_port),
-        "SLUICEGATE_MLFLOW_PORT": str(settings.mlflow_port),
-        "SLUICEGATE_GATEWAY_PORT": str(settings.gateway_port),
-        "SLUICEGATE_GATEWAY_ADMIN_PORT": str(settings.gateway_admin_port),
-        "SLUICEGATE_SERVER_PORT": str(settings.server_ports[0]),
     }
 
 

@@ -12,7 +12,9 @@ from sluicegate.ports.journal import Event, Journal, Lock
 from sluicegate.ports.landing import Arrival, Landing
 from sluicegate.ports.meter import LabelWindow, Meter
 from sluicegate.ports.orders import Orders, OrderStatus
+from sluicegate.ports.outbox import Failure, Outbox
 from sluicegate.ports.registry import Record, Registered, Registry
+from sluicegate.ports.request_logs import RequestLogs
 from sluicegate.ports.results import Results
 from sluicegate.ports.router import Router
 from sluicegate.ports.runtime import Runtime, ServerStatus
@@ -32,6 +34,8 @@ class Ports(Protocol):
     def dataset(self) -> Dataset: ...
     @property
     def results(self) -> Results: ...
+    @property
+    def requests(self) -> RequestLogs: ...
     @property
     def estimators(self) -> Estimators: ...
     @property
@@ -61,6 +65,7 @@ __all__ = [
     "Dataset",
     "Estimators",
     "Event",
+    "Failure",
     "Incidents",
     "Journal",
     "LabelWindow",
@@ -69,10 +74,12 @@ __all__ = [
     "Meter",
     "OrderStatus",
     "Orders",
+    "Outbox",
     "Ports",
     "Record",
     "Registered",
     "Registry",
+    "RequestLogs",
     "Results",
     "Router",
     "Runtime",

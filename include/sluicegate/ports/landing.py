@@ -1,5 +1,6 @@
 """The landing area: where producers drop files of labels, and from where ingest takes each exactly once."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,10 @@ class Arrival:
 class Landing(Protocol):
     def drop(self, model: str, name: str, source: Path) -> str:
         """What a producer does: the file appears whole or not at all. Returns its name, numbered when the name is still waiting."""
+        ...
+
+    def look(self, model: str) -> Mapping[str, str]:
+        """Names in the area now, as they are shown, with a mark that changes when the file does. Cheap: no content is read."""
         ...
 
     def waiting(self, model: str) -> list[Arrival]:

@@ -5,6 +5,7 @@ import orjson
 from sluicegate.serving.http import JSON, Connections, Response
 from sluicegate.serving.metrics import CONTENT_TYPE, Metrics
 from sluicegate.serving.service import Service
+from sluicegate.serving.watched import Watched
 
 _POST, _GET = JSON + b"allow: POST\r\n", JSON + b"allow: GET, HEAD\r\n"
 
@@ -17,6 +18,7 @@ class ServerApplication:
         self._path = f"/models/{service.model.manifest.model}/predict"
         self.connections = Connections(self, headers)
         self._metrics = Metrics(service, self.connections)
+        self._watched = Watched(service, lambda: self.connections.closing)
         self._trouble: str | None = "the golden rows have not been scored yet"
         self._pages = {
             "/health/live": self._live,
@@ -44,6 +46,11 @@ class ServerApplication:
         if method not in (b"GET", b"HEAD"):
             return self._refused(405, f"the method {method.decode()} makes no sense at {path}: send GET", _GET)
         return page()
+
+    def beside(self, path: str) -> Response | None:
+        """What is answered from other threads than the loop's: health, and what a watcher reads; None for any other path."""
+        page = {"/health/live": self._live, "/health/ready": self._health}.get(path)
+        return self._watched.respond(path) if page is None else page()
 
     def refuse(self, status: int, message: str) -> Response:
         """The answer to something that is no request."""

@@ -17,14 +17,15 @@ from sluicegate.serving.counters import EVIDENCE_FILE
 from sluicegate.serving.http import listen
 from sluicegate.serving.package import Model, load_package
 from sluicegate.serving.prediction_log import PredictionLog
+from sluicegate.serving.pulse import Pulse
 from sluicegate.serving.service import Service
 from sluicegate.serving.service_log import ServiceLog
 
 DRAIN_S = 3.5
-"""Most time for the requests in flight after SIGTERM; with the log's last flush the process is gone within 5 s."""
+"""Most time for the requests in flight after the linger; with the log's last flush the process is gone within 5 s of it."""
 IDLE_GRACE_S = 0.3
-"""Idle connections stay open this long after SIGTERM: a proxy may just be sending on one of them."""
-SWEEP_EVERY_S = 5.0
+"""Idle connections stay open this long when no new ones are taken: a proxy may just be sending on one of them."""
+SWEEP_EVERY_S = 1.0
 EVIDENCE_EVERY_S = 0.1
 
 
@@ -44,9 +45,10 @@ def main(argv: list[str] | None = None) -> int:
     service = Service(model, args.version, predictions, log.error)
     threading.Thread(target=_write_evidence, args=(service, args.log_dir / EVIDENCE_FILE), daemon=True).start()
     try:
-        uvloop.run(_serve(service, args.host, args.port, log, begun))
+        uvloop.run(_serve(service, args, log, begun))
     except OSError as e:
-        log.line("stop", f"cannot listen on {args.host}:{args.port}: {e}: choose another --port")
+        ports = f"{args.port}" if args.pulse_port is None else f"{args.port} and {args.pulse_port}"
+        log.line("stop", f"cannot listen on {args.host}:{ports}: {e}: choose another --port")
         return 1
     finally:
         predictions.close(patience=1.0)
@@ -73,6 +75,12 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--log-dir", type=Path, required=True, help="folder of the prediction log")
+    parser.add_argument(
+        "--pulse-port", type=int, help="port of its own for health probes and watchers, answered also when the server is busy"
+    )
+    parser.add_argument(
+        "--linger", type=float, default=0.0, help="seconds after SIGTERM in which new connections are still taken"
+    )
     return parser.parse_args(argv)
 
 
@@ -83,23 +91,29 @@ def _open(package: Path, name: str) -> Model:
     return model
 
 
-async def _serve(service: Service, host: str, port: int, log: ServiceLog, begun: float) -> None:
+async def _serve(service: Service, args: argparse.Namespace, log: ServiceLog, begun: float) -> None:
     headers = {"x-model-version": service.version}
     application = ServerApplication(service, headers)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    server = await listen(application.connections, host, port)
+    server = await listen(application.connections, args.host, args.port)
+    pulse = None if args.pulse_port is None else Pulse(args.host, args.pulse_port, application.beside)
     _get_ready(application, service, log, begun)
     gc.collect()
     gc.freeze()  # what was loaded stays: without this, full collections walk it and hold up answers
     while not stop.is_set():
         application.connections.sweep()
+        if pulse is not None:
+            pulse.beat()
         try:
             await asyncio.wait_for(stop.wait(), SWEEP_EVERY_S)
         except TimeoutError:
             continue
-    server.close()
+    if args.linger:
+        application.connections.closing = True  # unready, and every answer closes its connection
+        await asyncio.sleep(args.linger)  # whoever has not heard of the end yet still comes, and is served
+    server.close()  # before any answer closes a connection: who then opens another is refused, not reset
     await application.connections.drain(DRAIN_S, IDLE_GRACE_S)
 
 

@@ -15,6 +15,7 @@ from sluicegate.errors import PackageError, RequestError, SluicegateError, SpecE
 from sluicegate.serving.counters import Counters
 from sluicegate.serving.package import Model
 from sluicegate.serving.prediction_log import PredictionLog
+from sluicegate.serving.recent import Recent
 from sluicegate.serving.schema import Body, Schema, parse, refusal
 
 ROLES = ("answer", "mirror", "retry")
@@ -42,6 +43,7 @@ class Service:
     def __init__(self, model: Model, version: str, log: PredictionLog, complain: Complain) -> None:
         manifest = model.manifest
         self.model, self.version, self.log = model, version, log
+        self.recent = Recent()
         self.started_at = time.time()
         self.counters = {role: self._new_counters() for role in ROLES}
         self.refused: dict[int, int] = {}
@@ -130,6 +132,8 @@ class Service:
             self._count_value(counters, place, row, decision)
         if self._segments:
             counters.in_segments(place, row, latency, error=False, decision=decision)
+        told = "mirror" if role == "mirror" else "answer"
+        self.recent.add(row[self._id], received_at, told, user, score, decision)
         self.log.append(
             orjson.dumps(
                 {
@@ -137,7 +141,7 @@ class Service:
                     "event_time": row[self._time],
                     "asked_at": begun,
                     "received_at": received_at,
-                    "role": "mirror" if role == "mirror" else "answer",
+                    "role": told,
                     "user": user,
                     "latency_us": int(1e6 * latency),
                     "inputs": row,

@@ -7,6 +7,7 @@ from sluicegate.domain.spec import ModelSpec
 from sluicegate.settings import Settings
 from sluicegate.testing.dataset import MemoryDataset
 from sluicegate.testing.landing import MemoryLanding
+from sluicegate.testing.request_logs import WrittenRequests
 from sluicegate.testing.results import MemoryResults
 
 
@@ -18,6 +19,7 @@ class DataPorts:
         self.landing = MemoryLanding(home / "taken")
         self.dataset = MemoryDataset(home / "published")
         self.results = MemoryResults(home / "committed")
+        self.requests = WrittenRequests(self.settings)
         self.model_spec = spec
 
     def spec(self, model: str) -> ModelSpec:

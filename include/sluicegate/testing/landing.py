@@ -1,9 +1,11 @@
 """A landing area in memory; only what is taken becomes a file, since ingest reads files."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
-from sluicegate.errors import InputError, RefusedError
+from sluicegate.domain.landed import MOST_OF_A_NAME, check_landing, numbered
+from sluicegate.errors import RefusedError
 from sluicegate.ports.landing import Arrival
 
 
@@ -17,15 +19,14 @@ class MemoryLanding:
         self._taken: dict[tuple[str, str], Arrival] = {}
 
     def drop(self, model: str, name: str, source: Path) -> str:
-        if not name or name.startswith(".") or "/" in name:
-            raise InputError(f"a file cannot land as {name!r}: give a name without slash and without a leading dot")
-        free, number = name, 1
-        while (model, free) in self._waiting:
-            number += 1
-            free = f"{name}~{number}"
+        check_landing(name)
+        free = next(free for n in range(1, MOST_OF_A_NAME) if (model, free := numbered(name, n)) not in self._waiting)
         self._waiting[model, free] = (source.read_bytes(), self.now)
         self.now += 1
         return free
+
+    def look(self, model: str) -> Mapping[str, str]:
+        return {name: str(at) for (owner, name), (_, at) in self._waiting.items() if owner == model}
 
     def waiting(self, model: str) -> list[Arrival]:
         here = [(name, *what) for (owner, name), what in self._waiting.items() if owner == model]

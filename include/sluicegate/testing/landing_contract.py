@@ -36,6 +36,17 @@ class LandingContract:
         assert [a.name for a in landing.waiting("flights")] == ["b.csv", "a.csv", "c.csv"]
         assert [a.name for a in landing.waiting("claims")] == ["z.csv"]
 
+    def test_a_look_names_what_is_there_with_a_mark_that_changes_with_the_file(self, landing: Landing, tmp_path: Path) -> None:
+        dropped(landing, tmp_path, "a.csv", b"first")
+        first = landing.look("flights")
+        assert list(first) == ["a.csv"]
+        assert landing.look("flights") == first
+        (arrival,) = landing.waiting("flights")
+        landing.take(arrival)
+        assert landing.look("flights") == {}
+        dropped(landing, tmp_path, "a.csv", b"second one")
+        assert landing.look("flights") not in ({}, first)
+
     def test_nothing_waits_where_nothing_landed(self, landing: Landing) -> None:
         assert landing.waiting("flights") == []
         assert landing.taken("flights") == []

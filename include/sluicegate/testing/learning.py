@@ -20,6 +20,7 @@ from sluicegate.settings import Settings
 from sluicegate.testing.clock import VirtualClock
 from sluicegate.testing.journal import MemoryJournal
 from sluicegate.testing.registry import MemoryRegistry
+from sluicegate.testing.request_logs import WrittenRequests
 
 MODEL = "toy"
 DAY = 86400.0
@@ -77,6 +78,7 @@ class LearningWorld:
         self.clock = VirtualClock()
         self.journal = MemoryJournal(self.clock)
         self.registry = MemoryRegistry(folder / "registry")
+        self.requests = WrittenRequests(self.settings)
         self.dataset: Any = self
         self.results: Any = self
         self.write(spec, features)

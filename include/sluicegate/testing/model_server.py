@@ -3,7 +3,7 @@
 import http.client
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,13 +50,20 @@ class ModelServer:
 
 @contextmanager
 def running_model_server(
-    package: Path, version: str, folder: Path, *, model: str = "toy", port: int | None = None, wait: bool = True
+    package: Path,
+    version: str,
+    folder: Path,
+    *,
+    model: str = "toy",
+    port: int | None = None,
+    wait: bool = True,
+    more: Sequence[str] = (),
 ) -> Iterator[ModelServer]:
-    """A server of this package; logs go below `folder`. With `wait` it is ready when the block begins."""
+    """A server of this package; logs go below `folder`; `more` ends its command. With `wait` it is ready when the block begins."""
     target = Target(version, "127.0.0.1", port or free_port())
     predictions, log = folder / "predictions" / model / version, folder / f"{model}-{version}.log"
     command = [sys.executable, "-m", "sluicegate", "serve", "--package", str(package), "--model", model, "--version", version]
-    command += ["--host", target.host, "--port", str(target.port), "--log-dir", str(predictions)]
+    command += ["--host", target.host, "--port", str(target.port), "--log-dir", str(predictions), *more]
     folder.mkdir(parents=True, exist_ok=True)
     with started(command, log) as process:
         if wait:

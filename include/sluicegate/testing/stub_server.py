@@ -1,4 +1,4 @@
-"""A tiny server that stands where a model server would: `python -m sluicegate.testing.stub_server PORT VERSION`.
+"""A tiny server that stands where a model server would: `python -m sluicegate.testing.stub_server PORT VERSION [HOST]`.
 
 It answers every POST with what it was asked, and misbehaves on order, so that a gateway can be tested without a model:
 `POST /behave {"status": 500, "delay_s": 0.0}`; `GET /seen` tells what it got, users' requests and mirrored copies apart.
@@ -89,9 +89,9 @@ async def _chunks(reader: asyncio.StreamReader) -> bytes:
     return body
 
 
-async def run(port: int, version: str) -> None:
-    """Listen on loopback until killed, or until whoever started it is gone."""
-    server = await asyncio.start_server(StubServer(version).serve, "127.0.0.1", port, backlog=512)
+async def run(port: int, version: str, host: str = "127.0.0.1") -> None:
+    """Listen, on loopback unless told otherwise, until killed, or until whoever started it is gone."""
+    server = await asyncio.start_server(StubServer(version).serve, host, port, backlog=512)
     parent = os.getppid()
     async with server:
         while os.getppid() == parent:
@@ -99,4 +99,4 @@ async def run(port: int, version: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(int(sys.argv[1]), sys.argv[2]))
+    asyncio.run(run(int(sys.argv[1]), *sys.argv[2:4]))

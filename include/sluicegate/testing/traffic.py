@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from sluicegate.testing.stub_server import read_message
 
+LOOPBACK = "127.0.0.1"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -31,16 +33,21 @@ class Answer:
         return not 200 <= self.status < 300
 
 
-def ask(port: int, model: str, users: Iterable[str], *, connections: int = 8, body: bytes = b"{}") -> list[Answer]:
+def ask(
+    port: int, model: str, users: Iterable[str], *, connections: int = 8, body: bytes = b"{}", host: str = LOOPBACK
+) -> list[Answer]:
     """Send one request a user, as fast as it goes, and wait for all answers."""
-    return asyncio.run(_ask_all(port, model, iter(users), connections, body))
+    links = [_Connection(port, model, host) for _ in range(connections)]
+    return asyncio.run(_ask_all(links, iter(users), body))
 
 
-def ask_one(port: int, model: str, user: str | None, *, body: bytes = b"{}", headers: Sequence[str] = ()) -> Answer:
+def ask_one(
+    port: int, model: str, user: str | None, *, body: bytes = b"{}", headers: Sequence[str] = (), host: str = LOOPBACK
+) -> Answer:
     """Send one request with these further header lines; no user id when `user` is None."""
 
     async def once() -> Answer:
-        async with _Connection(port, model) as connection:
+        async with _Connection(port, model, host) as connection:
             return await connection.ask(user, body, headers)
 
     return asyncio.run(once())
@@ -66,9 +73,10 @@ class Load:
         rate: float = 200.0,
         connections: int = 8,
         body: bytes | Sequence[bytes] = b'{"distance": 1400}',
+        host: str = LOOPBACK,
     ) -> None:
         self.answers: list[Answer] = []
-        self._connections = [_Connection(port, model) for _ in range(connections)]
+        self._connections = [_Connection(port, model, host) for _ in range(connections)]
         self._users, self._bodies = cycle(users), cycle([body] if isinstance(body, bytes) else body)
         self._ticks = count()
         self._gap = 1.0 / rate
@@ -100,23 +108,23 @@ class Load:
                 self.answers.append(await connection.ask(next(self._users), next(self._bodies)))
 
 
-async def _ask_all(port: int, model: str, users: Iterator[str], connections: int, body: bytes) -> list[Answer]:
+async def _ask_all(links: Sequence["_Connection"], users: Iterator[str], body: bytes) -> list[Answer]:
     answers: list[Answer] = []
 
-    async def work() -> None:
-        async with _Connection(port, model) as connection:
+    async def work(link: "_Connection") -> None:
+        async with link:
             for user in users:
-                answers.append(await connection.ask(user, body))
+                answers.append(await link.ask(user, body))
 
-    await asyncio.gather(*(work() for _ in range(connections)))
+    await asyncio.gather(*map(work, links))
     return answers
 
 
 class _Connection:
     """One keep-alive connection to the gateway, opened when needed."""
 
-    def __init__(self, port: int, model: str) -> None:
-        self._port = port
+    def __init__(self, port: int, model: str, host: str) -> None:
+        self._host, self._port = host, port
         self._path = f"/models/{model}/predict"
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
@@ -136,7 +144,7 @@ class _Connection:
 
     async def _exchange(self, user: str | None, body: bytes, headers: Sequence[str]) -> tuple[str, dict[str, str], bytes]:
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+            self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
         lines = [f"POST {self._path} HTTP/1.1", "host: gateway", f"content-length: {len(body)}", *headers]
         if user is not None:

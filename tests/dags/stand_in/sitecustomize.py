@@ -55,6 +55,9 @@ class FileRuntime:
     def status(self, model):
         return [ServerStatus(model, Target(v, "127.0.0.1", 1), True, True) for v in sorted(self._versions())]
 
+    def scale(self, model, version, servers):
+        return 1
+
     def stop(self, model, version):
         self._write(self._versions() - {version})
 

@@ -65,7 +65,7 @@ def load_ground(ports: Ports, spec: ModelSpec, snapshot_id: str) -> Ground:
         "mean_label_training": prevalence(rows, split.train),
         "mean_label": prevalence(rows, split.holdout),
         "repeats_of_training_rows": repeated(rows, split, spec),
-        "censored": censored(ports.settings, holdout, spec),
+        "censored": censored(ports.requests, holdout, spec),
     }
     return Ground(spec, holdout, clusters_of(holdout, spec), weights_of(holdout, spec), split.window.holdout_from, traps)
 

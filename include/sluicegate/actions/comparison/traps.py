@@ -12,7 +12,7 @@ from sluicegate.actions.holdout.split import Split
 from sluicegate.actions.ingest.fields import seconds, typed
 from sluicegate.actions.ingest.requests import Source, sources
 from sluicegate.domain.spec import ModelSpec
-from sluicegate.settings import Settings
+from sluicegate.ports import RequestLogs
 
 
 def repeated(rows: Labelled, split: Split, spec: ModelSpec) -> int:
@@ -27,13 +27,13 @@ def prevalence(rows: Labelled, where: Mask) -> float:
     return float(rows.y[where].mean())
 
 
-def censored(settings: Settings, holdout: Labelled, spec: ModelSpec) -> dict[str, Any] | None:
+def censored(requests: RequestLogs, holdout: Labelled, spec: ModelSpec) -> dict[str, Any] | None:
     """Requests of the holdout's time that have no label, and how they were decided; None where no request was logged.
 
     Some labels are only late. Others never come, because of what the champion decided (a refused payment is never paid back): then
     `comparison.weight` says how many rows a labelled one stands for.
     """
-    logs = [_asked(source, holdout, spec) for source in sources(settings, spec.model, spec.data)]
+    logs = [_asked(source, holdout, spec) for source in sources(requests, spec.model, spec.data)]
     if not sum(len(ids) for ids, _ in logs):
         return None
     ids = pa.concat_arrays([each for each, _ in logs])

@@ -37,8 +37,8 @@ def check(path: Path, arrival: Arrival, spec: ModelSpec, ports: Ports) -> Checke
     labels = check_labels(raw, spec.data, arrival.arrived_at, faults)
     if labels is None:
         return _all_refused(arrival, raw, faults, spec.data)
-    logged = served(ports.settings, spec.model, spec.data)
-    joined = join(labels, sources(ports.settings, spec.model, spec.data, logged), spec.data, faults)
+    logged = served(ports.requests, spec.model, spec.data)
+    joined = join(labels, sources(ports.requests, spec.model, spec.data, logged), spec.data, faults)
     check_inputs(joined, spec.data, faults)
     checked = _Batch(arrival, raw, labels, joined, faults, spec, ports).judged()
     if logged is not None:

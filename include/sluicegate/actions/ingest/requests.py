@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from sluicegate.actions.ingest.raw import Column
 from sluicegate.domain.spec import Data
-from sluicegate.settings import Settings
+from sluicegate.ports import RequestLogs
 
 ARROW = {"number": pa.float64(), "integer": pa.float64(), "boolean": pa.bool_()}
 SERVED = {"score": pa.float64(), "version": pa.string()}
@@ -34,18 +34,18 @@ class Source:
     """Request id, event time, user id, inputs (those that the log has), score and version; as long as `ids`."""
 
 
-def served(settings: Settings, model: str, data: Data) -> pa.Table | None:
+def served(requests: RequestLogs, model: str, data: Data) -> pa.Table | None:
     """Every line of our own servers' prediction logs; None when there are none."""
-    logs = sorted((settings.predictions / model).glob("*/*.jsonl"))
+    logs = requests.served(model)
     return pa.concat_tables(_alike([_served(path, data) for path in logs])) if logs else None
 
 
-def sources(settings: Settings, model: str, data: Data, logged: pa.Table | None = None) -> Iterator[Source]:
+def sources(requests: RequestLogs, model: str, data: Data, logged: pa.Table | None = None) -> Iterator[Source]:
     """Where a request may be found, in the order in which they count; `logged` is what `served` gave, if it was asked already."""
-    logged = served(settings, model, data) if logged is None else logged
+    logged = served(requests, model, data) if logged is None else logged
     if logged is not None:
         yield _ordered(logged, data)
-    for path in sorted((settings.data / model / "history").glob("[!.]*")):
+    for path in requests.history(model):
         yield from _history(path, data)
 
 

@@ -4,8 +4,9 @@
                                    └────────────────→ revert    └──→ reinstate
                      people: pause, resume, approve, abort
 
-begin.py      open, deploy; stage.py enter a stage; watch.py look at it; withdraw.py when nothing can be seen
-people.py     pause, resume, approve
+begin.py      open, deploy; stage.py enter a stage; capacity.py servers before traffic
+watch.py      look at a stage; withdraw.py when nothing can be seen
+people.py     pause, resume, approve; asked.py a verb by its name, as a run of the release Dag asks for it
 cut.py        the cut alone; end.py promote, revert, abort, retire; reinstate.py the way back after a promotion
 follow.py     what comes after an end and may fail; read.py, evidence.py what the journal knows; why.py explains a verdict
 

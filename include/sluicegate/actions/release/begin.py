@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sluicegate.actions.release.capacity import provide_all_traffic, server, wait_ready
 from sluicegate.actions.release.read import champion_version, registration, rollout
 from sluicegate.domain.order import content_key
 from sluicegate.domain.rollout import Kind, Rollout
 from sluicegate.domain.route import Target
-from sluicegate.errors import PackageError, RefusedError
-from sluicegate.ports import Lock, Ports, ServerStatus
-
-READY_WITHIN = 60.0
-"""Seconds in which a server must reproduce its golden outputs."""
+from sluicegate.errors import RefusedError
+from sluicegate.ports import Lock, Ports
 
 
 def open_rollout(ports: Ports, model: str, version: str, *, author: str, run_id: str) -> Rollout:
@@ -36,6 +34,7 @@ def open_rollout(ports: Ports, model: str, version: str, *, author: str, run_id:
         "champion": champion,
         "token": lock.token,
         "release": spec.release.model_dump(mode="json"),
+        "serving": spec.serving.model_dump(mode="json"),
         "score_range": list(spec.score_range),
         "predicted": known.get("predicted"),
     }
@@ -94,7 +93,8 @@ def deploy(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout
     versions = [v for v in (state.champion, state.candidate) if v is not None]
     for version in versions:
         ports.runtime.start(model, version, _package(ports, model, version))
-    targets = [_wait_ready(ports, model, version) for version in versions]
+    needed = dict.fromkeys(versions, 1) | {versions[0]: provide_all_traffic(ports, state, versions[0])}
+    targets = [wait_ready(ports, state, version, needed[version]).target for version in versions]
     data = {"targets": {t.version: t.address for t in targets}}
     ports.journal.append(model, rollout_id, Kind.DEPLOYED, data, author=author, token=state.token)
     return rollout(ports, model, rollout_id)
@@ -107,11 +107,6 @@ def give_back_lock(ports: Ports, state: Rollout) -> None:
     ports.journal.release(state.model, lock.token if lock is not None and mine else state.token)
 
 
-def server(ports: Ports, model: str, version: str) -> ServerStatus | None:
-    """The server of a version that should be running, or None."""
-    return next((s for s in ports.runtime.status(model) if s.target.version == version), None)
-
-
 def target(ports: Ports, model: str, version: str) -> Target:
     """Where the version's server listens; RefusedError when it is not deployed."""
     found = server(ports, model, version)
@@ -122,15 +117,3 @@ def target(ports: Ports, model: str, version: str) -> Target:
 
 def _package(ports: Ports, model: str, version: str) -> Path:
     return ports.registry.package(model, version)
-
-
-def _wait_ready(ports: Ports, model: str, version: str) -> Target:
-    until = ports.clock.now() + READY_WITHIN
-    while True:
-        found = server(ports, model, version)
-        if found is not None and found.ready:
-            return found.target
-        if ports.clock.now() >= until:
-            detail = found.detail if found is not None else "no server was started"
-            raise PackageError(f"version {version} of model '{model}' was not healthy within {READY_WITHIN:.0f} s: {detail}")
-        ports.clock.sleep(0.1)

@@ -1,6 +1,7 @@
 """The ends of a rollout: promote, revert, abort, retire. The cut comes first; what follows may fail and be asked for again."""
 
 from sluicegate.actions.release.begin import give_back_lock, target
+from sluicegate.actions.release.capacity import let_shrink
 from sluicegate.actions.release.cut import cut, last_token, verify
 from sluicegate.actions.release.follow import follow_up
 from sluicegate.actions.release.read import champion_version, rollout, status
@@ -74,6 +75,7 @@ def retire(ports: Ports, model: str, rollout_id: str, *, author: str, reason: st
     try:
         _refuse_retirement(ports, state, state.champion)
         ports.runtime.stop(model, state.champion)
+        let_shrink(ports, model, champion_version(ports, model) or state.candidate, state.serving.servers)
         data = {"version": state.champion}
         ports.journal.append(model, rollout_id, Kind.RETIRED, data, author=author, reason=reason, token=lock.token)
     finally:

@@ -1,6 +1,7 @@
 """The way back after a promotion: the old champion, still warm, serves again within a second."""
 
-from sluicegate.actions.release.begin import give_back_lock, server
+from sluicegate.actions.release.begin import give_back_lock
+from sluicegate.actions.release.capacity import server
 from sluicegate.actions.release.end import revert
 from sluicegate.actions.release.follow import follow_up
 from sluicegate.actions.release.read import champion_version, rollout

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from sluicegate.actions.release.begin import target
+from sluicegate.actions.release.capacity import prepare, provide
 from sluicegate.actions.release.read import rollout
 from sluicegate.domain.evidence import Reading
 from sluicegate.domain.rollout import ENDS, Kind, Rollout
@@ -19,6 +20,7 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
     state = rollout(ports, model, rollout_id)
     _refuse(state, index)
     route = stage_route(ports, state, index)
+    provide(ports, state, index)
     if index == state.next_stage:
         now = ports.clock.now()
         baseline = read_evidence(ports, state, route, since=now)
@@ -34,6 +36,7 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
         _refuse(state, index)  # somebody was faster and is further: a decided stage gets no traffic again
     if state.withdrawn_at is None:
         ports.router.apply(route)
+    prepare(ports, state, index + 1)
     return rollout(ports, model, rollout_id)
 
 

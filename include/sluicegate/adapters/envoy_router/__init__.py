@@ -15,6 +15,7 @@
 """
 
 from sluicegate.adapters.envoy_router.bootstrap import bootstrap, envoy_command
+from sluicegate.adapters.envoy_router.replica import Names, Replica
 from sluicegate.adapters.envoy_router.router import GUARD_WITHIN_S, EnvoyRouter, guard_age, prepare
 
-__all__ = ["GUARD_WITHIN_S", "EnvoyRouter", "bootstrap", "envoy_command", "guard_age", "prepare"]
+__all__ = ["GUARD_WITHIN_S", "EnvoyRouter", "Names", "Replica", "bootstrap", "envoy_command", "guard_age", "prepare"]

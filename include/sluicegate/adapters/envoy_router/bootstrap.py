@@ -33,7 +33,7 @@ def bootstrap(settings: Settings) -> dict[str, Any]:
             "allow_paths": [{"prefix": path} for path in READABLE],
         },
         "dynamic_resources": {"cds_config": file_source(settings.gateway / "clusters.json")},
-        "static_resources": {"listeners": [_listener(settings)]},
+        "static_resources": {"listeners": [_listener(settings)]} if settings.profile == "local" else _with_counters(settings),
         "overload_manager": {
             "resource_monitors": [
                 {
@@ -49,6 +49,11 @@ def bootstrap(settings: Settings) -> dict[str, Any]:
     }
 
 
+def counters_port(settings: Settings) -> int:
+    """Where a replica in a cluster tells Prometheus its counters, and nothing else of the admin interface."""
+    return settings.gateway_admin_port + 1
+
+
 def _address(host: str, port: int) -> dict[str, Any]:
     return {"socket_address": {"address": host, "port_value": port}}
 
@@ -60,6 +65,26 @@ def _listener(settings: Settings) -> dict[str, Any]:
         "per_connection_buffer_limit_bytes": 2 * MOST_BODY,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": _connection_manager(settings)}]}],
     }
+
+
+def _with_counters(settings: Settings) -> dict[str, Any]:
+    """The listener for the requests, and one that passes one path on to the admin interface."""
+    admin = {"endpoint": {"address": _address("127.0.0.1", settings.gateway_admin_port)}}
+    assignment = {"cluster_name": "admin", "endpoints": [{"lb_endpoints": [admin]}]}
+    passed = {"match": {"path": "/stats/prometheus"}, "route": {"cluster": "admin", "timeout": "1s"}}
+    manager = {
+        "@type": _FILTERS + "network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": "counters",
+        "route_config": {"virtual_hosts": [{"name": "counters", "domains": ["*"], "routes": [passed]}]},
+        "http_filters": [{"name": "router", "typed_config": {"@type": _FILTERS + "http.router.v3.Router"}}],
+    }
+    listener = {
+        "name": "counters",
+        "address": _address(settings.host, counters_port(settings)),
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+    cluster = {"name": "admin", "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment}
+    return {"listeners": [_listener(settings), listener], "clusters": [cluster]}
 
 
 def _connection_manager(settings: Settings) -> dict[str, Any]:

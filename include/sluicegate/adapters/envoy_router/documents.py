@@ -7,12 +7,12 @@ A request without a user id cannot be sticky, so it goes to the champion, always
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sluicegate.adapters.envoy_router.store import route_of
 from sluicegate.domain.route import PARTS, Route, Target
+from sluicegate.domain.route_text import EXPIRED_LONG_AGO, SHOWN, route_of, seen_as, shown
 
 Document = dict[str, Any]
 
@@ -36,8 +36,6 @@ CHAMPION_RETRIES = 24
 """About 4 s with the back-off below: a champion that is killed and started again within that time costs waiting, not answers."""
 REFUSALS = "400,404,405,411,413,415,422"
 """Statuses of the candidate after which the champion is asked: a candidate that wants other inputs must not refuse users."""
-EXPIRED_LONG_AGO = 0.0
-"""Lease of a weight that is in a document and nobody asked for."""
 _TYPE = "type.googleapis.com/"
 
 
@@ -57,10 +55,10 @@ def discovery(resources: list[Document]) -> Document:
     return {"version_info": hashlib.sha256(text.encode()).hexdigest()[:16], "resources": resources}
 
 
-def endpoint_documents(routes: Iterable[Route]) -> dict[str, Document]:
-    """EDS: file name -> document, one a cluster."""
+def endpoint_documents(routes: Iterable[Route], resolve: Callable[[str], str] = str) -> dict[str, Document]:
+    """EDS: file name -> document, one a cluster. Envoy takes addresses here and no names: `resolve` gives a host's address."""
     return {
-        endpoint_file(route.model, arm): discovery([_endpoints(cluster(route.model, arm), tiers)])
+        endpoint_file(route.model, arm): discovery([_endpoints(cluster(route.model, arm), tiers, resolve)])
         for route in routes
         for arm, tiers in _tiers(route).items()
     }
@@ -71,19 +69,22 @@ def cluster_document(models: Iterable[str], folder: Path) -> Document:
     return discovery([_cluster(model, arm, folder) for model in sorted(models) for arm in ARMS])
 
 
-def route_document(routes: Iterable[Route]) -> Document:
+def route_document(routes: Iterable[Route], *, telling: bool = False) -> Document:
     """RDS: everything that a shift changes, in one document and so in one instant.
 
     Envoy takes a new version only with new content, so the version stands in the content too.
     """
-    table = route_configuration(routes)
+    table = route_configuration(routes, telling=telling)
     version = discovery([table])["version_info"]
     marked = {**table, "metadata": {"filter_metadata": {"sluicegate": {"version": version}}}}
     return {"version_info": version, "resources": [marked]}
 
 
-def route_configuration(routes: Iterable[Route]) -> Document:
-    """The virtual host with the routes of every model and the answer for those that are not there."""
+def route_configuration(routes: Iterable[Route], *, telling: bool = False) -> Document:
+    """The virtual host with the routes of every model and the answer for those that are not there.
+
+    `telling` adds, for each model, an answer that shows its route: for those who cannot ask the admin interface.
+    """
     ordered = sorted(routes, key=lambda route: route.model)
     return {
         "@type": _TYPE + "envoy.config.route.v3.RouteConfiguration",
@@ -96,22 +97,11 @@ def route_configuration(routes: Iterable[Route]) -> Document:
                 "request_headers_to_add": [_header("x-sluicegate-start", "%START_TIME(%s%6f)%")],
                 "response_headers_to_add": [_header("x-served-by", "%UPSTREAM_METADATA(sluicegate:arm)%")],
                 "retry_policy": _retries(),
-                "routes": [entry for route in ordered for entry in _entries(route)] + [_nowhere()],
+                "routes": [entry for route in ordered for entry in _entries(route)]
+                + [_told(route) for route in ordered if telling]
+                + [_nowhere()],
             }
         ],
-    }
-
-
-def shown(route: Route) -> Document:
-    """What of a route the data plane carries. Token and lease are not traffic: a renewal does not touch Envoy."""
-    candidate = route.candidate
-    return {
-        "model": route.model,
-        "champion": vars(route.champion),
-        "candidate": None if candidate is None else vars(candidate),
-        "weight": route.weight,
-        "mirror": route.mirror,
-        "salt": route.salt,
     }
 
 
@@ -133,6 +123,14 @@ def _entries(route: Route) -> list[Document]:
         },
         {"match": {"path": path}, "route": _action(route, 0)},
     ]
+
+
+def _told(route: Route) -> Document:
+    return {
+        "match": {"path": f"/models/{route.model}/route"},
+        "direct_response": {"status": 204},
+        "response_headers_to_add": [_header(SHOWN, seen_as(route))],
+    }
 
 
 def _action(route: Route, weight: int) -> Document:
@@ -236,15 +234,18 @@ def _tiers(route: Route) -> dict[str, list[tuple[str, Target]]]:
     return {"champion": [champion], "candidate": [candidate, champion], "mirror": [candidate]}
 
 
-def _endpoints(name: str, tiers: list[tuple[str, Target]]) -> Document:
+def _endpoints(name: str, tiers: list[tuple[str, Target]], resolve: Callable[[str], str]) -> Document:
     return {
         "@type": _TYPE + "envoy.config.endpoint.v3.ClusterLoadAssignment",
         "cluster_name": name,
-        "endpoints": [{"priority": place, "lb_endpoints": [_endpoint(arm, target)]} for place, (arm, target) in enumerate(tiers)],
+        "endpoints": [
+            {"priority": place, "lb_endpoints": [_endpoint(arm, target, resolve(target.host))]}
+            for place, (arm, target) in enumerate(tiers)
+        ],
     }
 
 
-def _endpoint(arm: str, target: Target) -> Document:
+def _endpoint(arm: str, target: Target, host: str) -> Document:
     labels: Mapping[str, str] = {"arm": arm, "version": target.version}
-    address = {"socket_address": {"address": target.host, "port_value": target.port}}
+    address = {"socket_address": {"address": host, "port_value": target.port}}
     return {"endpoint": {"address": address}, "metadata": {"filter_metadata": {"sluicegate": labels}}}

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import inf
@@ -12,7 +12,6 @@ from sluicegate.adapters.envoy_router.admin import EnvoyAdmin, becomes_true
 from sluicegate.adapters.envoy_router.bootstrap import bootstrap
 from sluicegate.adapters.envoy_router.documents import (
     ARMS,
-    EXPIRED_LONG_AGO,
     Document,
     cluster,
     cluster_document,
@@ -20,8 +19,9 @@ from sluicegate.adapters.envoy_router.documents import (
     route_document,
     routes_in,
 )
-from sluicegate.adapters.envoy_router.store import RouteStore, Stored, replace_file
+from sluicegate.adapters.envoy_router.store import RouteStore, replace_file
 from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_over
+from sluicegate.domain.route_text import EXPIRED_LONG_AGO, Stored
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.settings import Settings
 
@@ -50,15 +50,28 @@ class EnvoyRouter:
         Seconds since the epoch; a weight whose lease is over by then is refused.
     guard_within
         No weight is given when nobody has enforced leases for so many seconds; inf asks for no guard.
+    resolve
+        The address of a server's host, for hosts that are names.
+    telling
+        Whether Envoy answers clients who ask for a model's route.
     """
 
-    def __init__(self, settings: Settings, now: Callable[[], float] = time.time, *, guard_within: float = inf) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], float] = time.time,
+        *,
+        guard_within: float = inf,
+        resolve: Callable[[str], str] = str,
+        telling: bool = False,
+    ) -> None:
         self._folder = settings.gateway
         self._store = RouteStore(settings.gateway)
         self._admin = EnvoyAdmin(settings.gateway_admin_port)
         self._soon = EnvoyAdmin(settings.gateway_admin_port, GUARD_ASKS_S)
         self._now = now
         self._guard_within = guard_within
+        self._resolve, self._telling = resolve, telling
 
     def apply(self, route: Route) -> None:
         """Make Envoy follow this route. UnavailableError when Envoy answers and does not follow; the write stands."""
@@ -129,6 +142,14 @@ class EnvoyRouter:
             self._store.refuse_broken()
         return late
 
+    def follow(self, asked: Mapping[str, Stored]) -> None:
+        """Make Envoy follow routes that are kept elsewhere, where their writers were fenced; models that are not named stay."""
+        with self._store.lock(CUT_PATIENCE_S, without=True), self._or_standby(False):
+            for model, stored in asked.items():
+                if self._store.kept(model) != stored:
+                    self._store.write(model, stored)
+            self._publish()
+
     def rebuild(self) -> None:
         """Make every document anew from what was asked, expired weights cut: for the start of the gateway."""
         with suppress(UnavailableError):  # a broken route file is the guard's to tell; the other models are served
@@ -173,7 +194,7 @@ class EnvoyRouter:
 
     def _in_force(self) -> bool:
         """Whether the documents are those of the routes, and Envoy, if it answers, has taken them."""
-        wanted = route_document(self._routes())
+        wanted = self._table(self._routes())
         if not _same(self._folder / "routes.json", wanted):
             return False
         return becomes_true(lambda: self._soon.routes_version() == wanted["version_info"], 0.0) is not False
@@ -184,7 +205,7 @@ class EnvoyRouter:
         Endpoints, then new clusters, then the routes, then clusters that nothing names any more.
         """
         routes = self._routes()
-        endpoints = endpoint_documents(routes)
+        endpoints = endpoint_documents(routes, self._resolve)
         for name, document in endpoints.items():
             self._put(name, document)
         clusters = cluster_document((route.model for route in routes), self._folder)
@@ -192,14 +213,17 @@ class EnvoyRouter:
             names = {cluster(route.model, arm) for route in routes for arm in ARMS}
             becomes_true(lambda: self._admin.has_clusters(names), FOLLOW_S)
             routes = self._routes()  # a cut may have gone ahead without the lock meanwhile
-        table = route_document(routes)
-        self._put("standby.json", route_document(route.cut() for route in routes))
+        table = self._table(routes)
+        self._put("standby.json", self._table([route.cut() for route in routes]))
         self._put("routes.json", table, again=again)
         self._put("clusters.json", clusters)
         for path in (self._folder / "endpoints").glob("*.json"):
             if f"endpoints/{path.name}" not in endpoints:
                 path.unlink(missing_ok=True)
         return str(table["version_info"])
+
+    def _table(self, routes: Iterable[Route]) -> Document:
+        return route_document(routes, telling=self._telling)
 
     def _put_clusters_first(self, clusters: Document, models: int) -> bool:
         path = self._folder / "clusters.json"

@@ -5,25 +5,16 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from sluicegate.domain.route import Route, Target
+from sluicegate.domain.route import Route
+from sluicegate.domain.route_text import Stored, from_document, to_document
 from sluicegate.errors import InputError, RefusedError, UnavailableError
 
 PLAIN = re.compile(r"[a-z][a-z0-9_]{0,47}")
 """Names that may become a file name and a path of a URL."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The newest write: its token and the route, or None after a removal (the token outlives the route)."""
-
-    token: int = -1
-    route: Route | None = None
 
 
 class RouteStore:
@@ -37,12 +28,16 @@ class RouteStore:
         """The newest write of a model; token -1 when there never was one."""
         path = self._path(model)
         try:
-            return _stored(json.loads(path.read_text()))
+            return from_document(json.loads(path.read_text()))
         except FileNotFoundError:
             return Stored()
         except (ValueError, KeyError, TypeError, RefusedError) as problem:
             message = f"{path} is no route ({problem}): restore it, or remove it and start the release again"
             raise UnavailableError(message) from problem
+
+    def kept(self, model: str) -> Stored | None:
+        """The newest write of a model, or None when its file cannot be read."""
+        return self._readable(model)
 
     def routes(self) -> list[Route]:
         """All routes that can be read, by name of the model."""
@@ -61,8 +56,7 @@ class RouteStore:
     def write(self, model: str, stored: Stored) -> None:
         """Replace the file; visible at once to every process, durable after `settle`."""
         self._routes.mkdir(parents=True, exist_ok=True)
-        document = {"format": 1, "token": stored.token, "route": None if stored.route is None else asdict(stored.route)}
-        replace_file(self._path(model), json.dumps(document, indent=1))
+        replace_file(self._path(model), json.dumps(to_document(stored), indent=1))
 
     def settle(self, model: str) -> None:
         """Force the last write to the disk: file, then folder."""
@@ -100,21 +94,6 @@ class RouteStore:
         return self._routes / f"{model}.json"
 
 
-def route_of(raw: Mapping[str, Any], expires_at: float | None = None) -> Route:
-    """A route from its JSON form; a weight without a lease in it gets `expires_at`."""
-    candidate = raw["candidate"]
-    return Route(
-        model=raw["model"],
-        champion=Target(**raw["champion"]),
-        candidate=None if candidate is None else Target(**candidate),
-        weight=raw["weight"],
-        mirror=raw["mirror"],
-        salt=raw["salt"],
-        token=raw.get("token", 0),
-        expires_at=raw.get("expires_at", expires_at),
-    )
-
-
 def replace_file(path: Path, text: str) -> None:
     """Write beside it and rename onto it: readers and Envoy's watch see the old or the new content, whole."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.{time.monotonic_ns()}")
@@ -123,11 +102,6 @@ def replace_file(path: Path, text: str) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _stored(raw: Mapping[str, Any]) -> Stored:
-    route = raw["route"]
-    return Stored(int(raw["token"]), None if route is None else route_of(route))
 
 
 def _flock(handle: int, patience: float) -> bool:

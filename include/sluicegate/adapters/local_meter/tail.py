@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
+
+from sluicegate.domain.pairing import Line
 
 CHUNK = 1 << 20
 """Bytes read at once."""
@@ -14,18 +15,6 @@ NEAR = 1 << 16
 """The first line of interest is searched by halving until so few bytes remain."""
 DISORDER_S = 5.0
 """Lines of one file may be out of order by this much."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """What a pair needs of one logged answer."""
-
-    request_id: str
-    received_at: float
-    role: str
-    user: str
-    score: float
-    decision: bool
 
 
 class VersionLog:

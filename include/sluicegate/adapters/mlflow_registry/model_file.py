@@ -3,12 +3,13 @@
 import json
 import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+WRITTEN_FOR = "3.17.2"
+"""MLflow's version whose file this is. It is not asked of the installed package: the image of pods that register has none."""
 TYPES = {"number": "double", "integer": "long", "string": "string", "boolean": "boolean", "timestamp": "string"}
 """Our input types -> MLflow's; a timestamp travels as ISO-8601 text."""
 
@@ -26,7 +27,7 @@ def model_file(package: Path, run_id: str) -> bytes:
             },
         },
         "metadata": {key: manifest[key] for key in ("model_hash", "snapshot_id", "code_digest") if key in manifest},
-        "mlflow_version": version("mlflow"),
+        "mlflow_version": WRITTEN_FOR,
         "run_id": run_id,
         "saved_input_example_info": {"artifact_path": "input_example.json", "type": "dataframe", "pandas_orient": "split"},
         "signature": {

@@ -137,7 +137,9 @@ def memory_mb(case: Case) -> GateVerdict:
         return failed("memory_mb", "more_memory", message, numbers)
     problem = case.arms_source.problem
     if problem or seen.candidate is None:
-        return undecided("memory_mb", problem or NOT_MEASURED, why(case, problem) if problem else "memory is not measured", numbers)
+        return undecided(
+            "memory_mb", problem or NOT_MEASURED, why(case, problem) if problem else "memory is not measured", numbers
+        )
     said = f"the candidate's process needs {seen.candidate:.0f} MB, allowed are {allowed:.0f}"
     if seen.measured < memory.LOOKS or seen.over:
         return undecided("memory_mb", "undecided", said, numbers)

@@ -1,0 +1,134 @@
+"""docker/kubernetes on a real API server: everything is accepted, what the namespace forbids is refused, what has a server starts."""
+
+import json
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from sluicegate.adapters.sql_journal import SqlJournal
+from sluicegate.domain.rollout import Kind
+from sluicegate.errors import UnavailableError
+from sluicegate.settings import PROJECT
+from sluicegate.testing.cluster import Cluster, Images
+
+MANIFESTS = PROJECT / "docker" / "kubernetes"
+OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
+ROUTERS = ("gateway-api", "envoy", "istio")
+NOWHERE = {role: f"localhost/sluicegate-{role}:none" for role in ("work", "gateway", "keeper", "mlflow", "postgresql")}
+PATIENCE = "240s"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_is_accepted_whole(overlay: str, cluster: Cluster, namespace: str, gateway_class: str) -> None:
+    things = cluster.rendered(MANIFESTS / "overlays" / overlay, namespace, images=NOWHERE)
+    assert {thing["kind"] for thing in things} >= {"Namespace", "Role", "ResourceQuota", "LimitRange", "NetworkPolicy", "Gateway"}
+    _accepted(cluster, things)
+
+
+@pytest.mark.parametrize("router", ROUTERS)
+def test_every_router_is_accepted_beside_the_base(router: str, cluster: Cluster, namespace: str, gateway_class: str) -> None:
+    more = (MANIFESTS / "routers" / router, MANIFESTS / "watching", MANIFESTS / "policies")
+    _accepted(cluster, cluster.rendered(MANIFESTS / "base", namespace, *more, images=NOWHERE))
+
+
+def _accepted(cluster: Cluster, things: list[dict[str, Any]]) -> None:
+    """Every object, with its namespace as it is to be, and without a warning: of the pod standard, or of a field that will go."""
+    cluster.apply([thing for thing in things if thing["kind"] == "Namespace"], "--server-side", "--force-conflicts")
+    assert "Warning" not in cluster.apply(things, "--dry-run=server", "--server-side", "--force-conflicts")
+    pods = [thing["spec"]["template"]["spec"] for thing in things if "template" in thing.get("spec", {})]
+    images = [c["image"] for pod in pods for c in (*pod["containers"], *pod.get("initContainers", []))]
+    assert images
+    assert all(image.endswith(":none") for image in images), f"images that nobody could name otherwise: {images}"
+
+
+@pytest.mark.parametrize(
+    ("what", "spec"),
+    [
+        ("runAsNonRoot", {"securityContext": {"runAsUser": 0}}),
+        ("hostPath", {"volumes": [{"name": "node", "hostPath": {"path": "/"}}]}),
+        ("host namespaces", {"hostNetwork": True}),
+        ("seccompProfile", {}),
+    ],
+)
+def test_a_pod_that_wants_more_than_a_pod_of_ours_is_refused(
+    what: str, spec: dict[str, Any], cluster: Cluster, module_namespaces: Callable[[], str], strict: str
+) -> None:
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "tried"},
+        "spec": {"containers": [{"name": "a", "image": "x"}], **spec},
+    }
+    refused = cluster.kubectl("create", "-n", strict, "-f", "-", "--dry-run=server", given=json.dumps(pod), check=False)
+    assert "violates PodSecurity" in refused.stderr
+    assert what in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def strict(cluster: Cluster, module_namespaces: Callable[[], str]) -> str:
+    """A namespace with what `base` says of it."""
+    name = module_namespaces()
+    cluster.apply(cluster.rendered(MANIFESTS / "base", name))
+    return name
+
+
+def test_a_container_that_says_nothing_gets_limits(cluster: Cluster, strict: str) -> None:
+    restricted = {
+        "allowPrivilegeEscalation": False,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    spec = {"containers": [{"name": "a", "image": "x", "securityContext": restricted}]}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "modest"}, "spec": spec}
+    made = cluster.kubectl("create", "-n", strict, "-f", "-", "--dry-run=server", "-o", "json", given=json.dumps(pod))
+    assert json.loads(made.stdout)["spec"]["containers"][0]["resources"] == {
+        "limits": {"memory": "512Mi"},
+        "requests": {"cpu": "100m", "memory": "256Mi"},
+    }
+
+
+def test_more_than_the_quota_is_refused(cluster: Cluster, strict: str) -> None:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "way-in"},
+        "spec": {"type": "NodePort", "ports": [{"port": 80}]},
+    }
+    with pytest.raises(UnavailableError, match=r"exceeded quota: sluicegate, requested: services\.nodeports=1"):
+        cluster.kubectl("create", "-n", strict, "-f", "-", "--dry-run=server", given=json.dumps(service))
+
+
+def test_the_database_and_the_registry_of_those_who_have_none_start(cluster: Cluster, namespace: str, images: Images) -> None:
+    used = {role: images[role] for role in ("postgresql", "mlflow")}
+    things = cluster.rendered(
+        MANIFESTS / "base", namespace, MANIFESTS / "database", MANIFESTS / "database" / "trial", images=used
+    )
+    secrets = {
+        "sluicegate-database": {"password": "only for this test"},
+        "sluicegate": {"MLFLOW_ARTIFACTS_DESTINATION": "/tmp/files"},
+    }
+    given = [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": n, "namespace": namespace}, "stringData": d}
+        for n, d in secrets.items()
+    ]
+    cluster.apply([*things, *given])
+    for part in ("statefulset/sluicegate-postgresql", "deployment/sluicegate-mlflow"):
+        cluster.kubectl("rollout", "status", part, "-n", namespace, f"--timeout={PATIENCE}")
+    url = f"http://{_address(cluster, namespace, 'mlflow')}:5000/health"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        assert answer.status == 200
+    host = _address(cluster, namespace, "postgresql")
+    journal = SqlJournal(f"postgresql+psycopg://sluicegate:only%20for%20this%20test@{host}/journal")
+    lock = journal.acquire("flights", "r1")
+    journal.append("flights", "r1", Kind.OPENED, {}, author="test", reason="a first event", token=lock.token)
+    assert [event.kind for event in journal.events("flights")] == [Kind.OPENED]
+    with pytest.raises(UnavailableError):
+        SqlJournal(f"postgresql+psycopg://sluicegate:wrong@{host}/journal").events("flights")
+
+
+def _address(cluster: Cluster, namespace: str, part: str) -> str:
+    chosen = ("get", "pods", "-n", namespace, "-l", f"sluicegate/part={part}", "-o", "jsonpath={.items[0].status.podIP}")
+    return cluster.kubectl(*chosen).stdout
