@@ -7,16 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import sqrt
+from pathlib import Path
 
 import pytest
 
 from sluicegate.domain.route import Route, is_candidate
+from sluicegate.domain.route_table import bucket_header
 from sluicegate.errors import StaleTokenError, UnavailableError
 from sluicegate.kube import named
 from sluicegate.ports.router import Router
 from sluicegate.testing.cluster_gateway import ClusterGateway, eventually, ready
 from sluicegate.testing.router_contract import RouterContract
 from sluicegate.testing.traffic import Answer, ask_one
+from sluicegate.wiring import wire
 
 NORMAL_99_9 = 3.2905
 """Two-sided 99.9 % point."""
@@ -72,7 +75,7 @@ class TestWhoIsServedByWhom:
         router.apply(route(gateway, model, 50))
         late = next(f"N{i}" for i in range(1000) if not is_candidate(f"r-{model}", f"N{i}", 50))
         first = next(f"N{i}" for i in range(1000) if is_candidate(f"r-{model}", f"N{i}", 50))
-        stolen = one(gateway, model, first).body["headers"]["x-sluicegate-bucket"]
+        stolen = bucket_header(f"r-{model}", first)
         assert one(gateway, model, late, f"x-sluicegate-bucket: {stolen}").version == "1"
         assert one(gateway, model, None, f"x-sluicegate-bucket: {stolen}").version == "1"
 
@@ -187,6 +190,26 @@ def test_two_writers_at_once_leave_the_route_of_the_newer(gateway: ClusterGatewa
     found = router.read(model)
     assert found is not None
     assert (found.token, found.salt) == (6, "r6")
+
+
+def test_service_accounts_have_the_rights_that_routing_needs(
+    gateway: ClusterGateway, router: Router, model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def acting(account: str) -> Router:
+        as_account = gateway.cluster.acting_as(f"sluicegate-{account}", gateway.namespace, tmp_path)
+        monkeypatch.setenv("KUBECONFIG", as_account.environment["KUBECONFIG"])
+        found = wire(gateway.settings).router
+        found.read(model)
+        return found
+
+    assert router.read(model) is None
+    release, airflow = acting("release"), acting("airflow")
+    release.apply(route(gateway, model, 5, mirror=20))
+    airflow.renew(model, 1, time.time() + 300)
+    airflow.apply(route(gateway, model, 5).cut())
+    airflow.apply(route(gateway, model, 5))
+    release.remove(model, 1)
+    assert router.read(model) is None
 
 
 def one(gateway: ClusterGateway, model: str, user: str | None, *headers: str) -> Answer:
