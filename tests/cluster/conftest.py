@@ -49,8 +49,11 @@ def cluster() -> Cluster:
 def _environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a test of the cluster runs, the process itself sees the cluster's variables; later tests do not."""
     if "cluster" in request.fixturenames:
-        for name, value in request.getfixturevalue("cluster").environment.items():
+        environment = request.getfixturevalue("cluster").environment
+        for name, value in environment.items():
             monkeypatch.setenv(name, value)
+        for library in ("kubernetes", "kubernetes_asyncio"):  # both read KUBECONFIG once, when they are imported
+            monkeypatch.setattr(f"{library}.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", environment["KUBECONFIG"])
 
 
 @pytest.fixture
