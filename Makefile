@@ -29,7 +29,7 @@ unit: install ## the tests that start neither the stack, a gateway nor a cluster
 	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway and not cluster"
 
 test: install ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(ARGS)
 
 up: install ## start the local stack and wait until it is healthy
 	@$(BIN)/python -m sluicegate.local up
