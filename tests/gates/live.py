@@ -17,6 +17,7 @@ from sluicegate.actions.land import commit, land
 from sluicegate.actions.validate import run_validate
 from sluicegate.adapters.envoy_router import EnvoyRouter, envoy_command, prepare
 from sluicegate.adapters.folder_dataset import FolderDataset
+from sluicegate.adapters.folder_requests import FolderRequests
 from sluicegate.adapters.local_meter import LocalMeter
 from sluicegate.domain.evidence import Predicted
 from sluicegate.domain.order import Order
@@ -24,7 +25,7 @@ from sluicegate.domain.route import Route
 from sluicegate.domain.spec import ModelSpec, parse_spec
 from sluicegate.domain.verdict import GateVerdict, StageVerdict
 from sluicegate.gates import add, judge, open_case
-from sluicegate.ports import Dataset, LabelWindow
+from sluicegate.ports import Dataset, LabelWindow, RequestLogs
 from sluicegate.serving.package import Model
 from sluicegate.settings import Settings
 from sluicegate.testing.data_ports import DataPorts
@@ -127,6 +128,7 @@ class LabelPorts(DataPorts):
         super().__init__(settings.home / "ingest", spec)
         self.settings = settings
         self.dataset: Dataset = FolderDataset(settings)  # type: ignore[assignment]
+        self.requests: RequestLogs = FolderRequests(settings)  # type: ignore[assignment]
 
 
 @dataclass
