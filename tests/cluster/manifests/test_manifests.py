@@ -18,6 +18,7 @@ OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
 ROUTERS = ("gateway-api", "envoy", "istio")
 NOWHERE = {role: f"localhost/sluicegate-{role}:none" for role in ("work", "gateway", "keeper", "mlflow", "postgresql")}
 PATIENCE = "240s"
+PASSWORD = "of-this-test-alone"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -107,7 +108,7 @@ def test_the_database_and_the_registry_of_those_who_have_none_start(cluster: Clu
         MANIFESTS / "base", namespace, MANIFESTS / "database", MANIFESTS / "database" / "trial", images=used
     )
     secrets = {
-        "sluicegate-database": {"password": "only for this test"},
+        "sluicegate-database": {"password": PASSWORD},
         "sluicegate": {"MLFLOW_ARTIFACTS_DESTINATION": "/tmp/files"},
     }
     given = [
@@ -121,12 +122,12 @@ def test_the_database_and_the_registry_of_those_who_have_none_start(cluster: Clu
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert answer.status == 200
     host = _address(cluster, namespace, "postgresql")
-    journal = SqlJournal(f"postgresql+psycopg://sluicegate:only%20for%20this%20test@{host}/journal")
+    journal = SqlJournal(f"postgresql+psycopg://sluicegate:{PASSWORD}@{host}/journal")
     lock = journal.acquire("flights", "r1")
     journal.append("flights", "r1", Kind.OPENED, {}, author="test", reason="a first event", token=lock.token)
     assert [event.kind for event in journal.events("flights")] == [Kind.OPENED]
     with pytest.raises(UnavailableError):
-        SqlJournal(f"postgresql+psycopg://sluicegate:wrong@{host}/journal").events("flights")
+        SqlJournal(f"postgresql+psycopg://sluicegate:{PASSWORD[1:]}@{host}/journal").events("flights")
 
 
 def _address(cluster: Cluster, namespace: str, part: str) -> str:
