@@ -18,7 +18,7 @@ OVERLAYS = sorted(path.name for path in (MANIFESTS / "overlays").iterdir())
 ROUTERS = ("gateway-api", "envoy", "istio")
 NOWHERE = {role: f"localhost/sluicegate-{role}:none" for role in ("work", "gateway", "keeper", "mlflow", "postgresql")}
 PATIENCE = "240s"
-PASSWORD = "of-this-test-alone"
+PASSWORD = "of-this-test"
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
