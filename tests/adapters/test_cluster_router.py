@@ -247,12 +247,12 @@ class TestGatewayThatDoesNotAnswer:
 class TestGatewayThatDoesNotTakeTheEdge:
     """It may then answer 500 to a model whose edge it was told: so it is not told."""
 
-    @pytest.mark.parametrize("route", [at(25), at(0, mirror=20)])
-    def test_no_candidate_gets_traffic_and_no_policy_is_written(self, world: World, route: Route) -> None:
+    @pytest.mark.parametrize(("weight", "mirror"), [(25, 0), (0, 20)])
+    def test_no_candidate_gets_traffic_and_no_policy_is_written(self, world: World, weight: int, mirror: int) -> None:
         world.router.apply(at(0))
         world.edge_works = False
         with pytest.raises(UnavailableError, match="no edge"):
-            world.router.apply(route)
+            world.router.apply(at(weight, mirror=mirror))
         assert world.edges.things == {}
         assert world.router.read("flights") == at(0)
 
