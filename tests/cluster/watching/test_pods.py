@@ -141,8 +141,8 @@ def test_replicas_are_found_summed_and_paired_and_one_that_goes_is_a_reset(pods:
 
     gone = pods.champions()[0]
     pods.kubectl("delete", "pod", gone, "--wait=false")
-    reset = pods.until(lambda r: not r.missing and r.champion.started_at > after.champion.started_at)
-    assert gone not in pods.champions()
+    pods.until(lambda r: not r.missing and r.champion.started_at > after.champion.started_at)
+    reset = pods.until(lambda r: not r.missing and gone not in pods.champions())
     assert reset.candidate.started_at == after.candidate.started_at
     pods.serve(10)
     pods.until(lambda r: not r.missing and grown(reset, r) == (10, 10, 10, 10))
