@@ -88,7 +88,7 @@ def test_kill_9_in_the_middle_of_an_upload_leaves_nothing_to_see_and_nothing_for
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "result.json").write_text("whole")
-    (folder / "a-large-file").write_bytes(os.urandom(1 << 20) * 96)
+    (folder / "a-large-file").write_bytes(os.urandom(1 << 20) * 384)
     writer = committer(processes, url, tmp_path / "home", folder)
     assert said(writer) == "ready"
     go(writer)
