@@ -75,10 +75,23 @@ def fence(model: str, newest: int, token: int) -> None:
         )
 
 
-def refuse_over(model: str, expires_at: float | None, now: float) -> None:
-    """A lease that ends before it is written, by somebody who was held up, would only take away what others hold: RefusedError."""
-    if expires_at is not None and expires_at <= now:
+def refuse_late(route: Route, now: float) -> None:
+    """A weight whose lease is over before it is written: RefusedError."""
+    if route.lease_over(now):
+        raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
+
+
+def renewable(model: str, present: Route | None, expires_at: float, now: float) -> Route:
+    """The present route, if its lease may end at `expires_at`.
+
+    RefusedError when there is no weight to hold, and for a lease that ends before it is written: by somebody who was held up, it would
+    only take away what others hold.
+    """
+    if expires_at <= now:
         raise RefusedError(f"the lease for model '{model}' is over already: whoever asked for it was held up, ask for a new one")
+    if present is None or present.weight == 0:
+        raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")
+    return present
 
 
 def refuse_backwards(present: Route | None, route: Route) -> None:

@@ -3,17 +3,20 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sluicegate.domain.route import Route, Target
-from sluicegate.errors import RefusedError, UnavailableError
+from sluicegate.errors import InputError, RefusedError, UnavailableError
 
 SHOWN = "x-sluicegate-route"
 """Header of the answer at /models/<model>/route: the route that the proxy follows, as the proxy itself has it."""
 EXPIRED_LONG_AGO = 0.0
 """Lease of a weight that the data plane has and nobody asked for."""
+PLAIN = re.compile(r"[a-z][a-z0-9_]{0,47}")
+"""Names that may become a file name and a path of a URL."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,20 @@ class Stored:
 
     token: int = -1
     route: Route | None = None
+
+
+def plain(model: str) -> str:
+    """The name of the model; InputError for one that could lead elsewhere."""
+    if not PLAIN.fullmatch(model):
+        raise InputError(f"'{model}' is no name of a model: write a lower-case letter, then letters, digits or underscores")
+    return model
+
+
+def leased(followed: Route, stored: Stored) -> Route:
+    """The route that a gateway follows, with the token and the lease of the newest write, which a gateway does not carry."""
+    lease = stored.route.expires_at if stored.route is not None else None
+    held = (EXPIRED_LONG_AGO if lease is None else lease) if followed.weight else None
+    return replace(followed, token=max(stored.token, 0), expires_at=held)
 
 
 def to_document(stored: Stored) -> dict[str, Any]:

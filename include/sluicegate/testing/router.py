@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_over
-from sluicegate.errors import RefusedError, UnavailableError
+from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_late, renewable
+from sluicegate.errors import UnavailableError
 
 
 class MemoryRouter:
@@ -26,8 +26,7 @@ class MemoryRouter:
         """Every route that changed something, oldest first, cuts of `enforce` included."""
 
     def apply(self, route: Route) -> None:
-        if route.lease_over(self._now()):
-            raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
+        refuse_late(route, self._now())
         self._fence(route.model, route.token)
         refuse_backwards(self._routes.get(route.model), route)
         self._set(route)
@@ -41,10 +40,7 @@ class MemoryRouter:
 
     def renew(self, model: str, token: int, expires_at: float) -> None:
         self._fence(model, token)
-        refuse_over(model, expires_at, self._now())
-        route = self._routes.get(model)
-        if route is None or route.weight == 0:
-            raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")
+        route = renewable(model, self._routes.get(model), expires_at, self._now())
         self._routes[model] = replace(route, expires_at=expires_at)
 
     def remove(self, model: str, token: int) -> None:

@@ -5,7 +5,6 @@ interleave, because the API server takes a write only at the version that its wr
 """
 
 import json
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,9 +14,9 @@ from typing import Any
 from sluicegate import kube
 from sluicegate.adapters.cluster_router.dialect import Dialect
 from sluicegate.adapters.cluster_router.objects import Objects, Thing
-from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_over
-from sluicegate.domain.route_text import EXPIRED_LONG_AGO, Stored, from_document, shown, to_document
-from sluicegate.errors import InputError, RefusedError, SluicegateError, UnavailableError
+from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_late, renewable
+from sluicegate.domain.route_text import Stored, from_document, leased, plain, shown, to_document
+from sluicegate.errors import RefusedError, SluicegateError, UnavailableError
 
 ANNOTATION = "sluicegate/route"
 """Route, token and lease as JSON."""
@@ -28,8 +27,6 @@ FOLLOW_S = 5.0
 ASK_EVERY_S = 0.02
 TRIES = 8
 """How often a write that met another one is tried again."""
-PLAIN = re.compile(r"[a-z][a-z0-9_]{0,47}")
-"""Names that may become a path of a URL."""
 
 
 class ClusterRouter:
@@ -72,8 +69,7 @@ class ClusterRouter:
 
     def apply(self, route: Route) -> None:
         """Make the gateway follow this route. UnavailableError when it does not, or not to be seen; the write stands."""
-        if route.lease_over(self._now()):
-            raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
+        refuse_late(route, self._now())
         if route.weight:
             self._kept()
         stored, _ = self._stored(route.model)
@@ -91,20 +87,15 @@ class ClusterRouter:
         if not shown_by:
             return None
         seen = max(shown_by, key=lambda route: (route.weight, route.mirror))
-        stored, _ = self._stored(model)
-        lease = stored.route.expires_at if stored.route is not None else None
-        held = (EXPIRED_LONG_AGO if lease is None else lease) if seen.weight else None
-        return replace(seen, token=max(stored.token, 0), expires_at=held)
+        return leased(seen, self._stored(model)[0])
 
     def renew(self, model: str, token: int, expires_at: float) -> None:
         """Extend the lease; the gateway is not asked, because its traffic does not change."""
 
         def extended(stored: Stored) -> Stored:
             fence(model, stored.token, token)
-            refuse_over(model, expires_at, self._now())
-            if stored.route is None or stored.route.weight == 0:
-                raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")
-            return Stored(token, replace(stored.route, token=token, expires_at=expires_at))
+            held = renewable(model, stored.route, expires_at, self._now())
+            return Stored(token, replace(held, token=token, expires_at=expires_at))
 
         self._write(model, extended)
 
@@ -269,9 +260,7 @@ def _next(stored: Stored, route: Route) -> Stored:
 
 
 def _name(model: str) -> str:
-    if not PLAIN.fullmatch(model):
-        raise InputError(f"'{model}' is no name of a model: write a lower-case letter, then letters, digits or underscores")
-    return kube.named(model, "route")
+    return kube.named(plain(model), "route")
 
 
 def _model(thing: Thing) -> str:

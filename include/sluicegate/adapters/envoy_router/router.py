@@ -20,9 +20,9 @@ from sluicegate.adapters.envoy_router.documents import (
     routes_in,
 )
 from sluicegate.adapters.envoy_router.store import RouteStore, replace_file
-from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_over
-from sluicegate.domain.route_text import EXPIRED_LONG_AGO, Stored
-from sluicegate.errors import RefusedError, UnavailableError
+from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_late, renewable
+from sluicegate.domain.route_text import Stored, leased
+from sluicegate.errors import UnavailableError
 from sluicegate.settings import Settings
 
 PATIENCE_S = 5.0
@@ -75,8 +75,7 @@ class EnvoyRouter:
 
     def apply(self, route: Route) -> None:
         """Make Envoy follow this route. UnavailableError when Envoy answers and does not follow; the write stands."""
-        if route.lease_over(self._now()):
-            raise RefusedError(f"the lease of weight {route.weight} for model '{route.model}' is over already: ask for a new one")
+        refuse_late(route, self._now())
         if route.weight:
             self._refuse_unguarded(route)
         cut = route.weight == 0 and route.mirror == 0
@@ -95,20 +94,14 @@ class EnvoyRouter:
         shown = self._admin.routes().get(model)
         if shown is None:
             return None
-        stored = self._store.read(model)
-        lease = stored.route.expires_at if stored.route is not None else None
-        held = (EXPIRED_LONG_AGO if lease is None else lease) if shown.weight else None
-        return replace(shown, token=max(stored.token, 0), expires_at=held)
+        return leased(shown, self._store.read(model))
 
     def renew(self, model: str, token: int, expires_at: float) -> None:
         """Extend the lease; Envoy is not told, because its traffic does not change."""
         with self._store.lock(PATIENCE_S), self._or_standby(False):
             stored = self._store.read(model)
             fence(model, stored.token, token)
-            refuse_over(model, expires_at, self._now())
-            if stored.route is None or stored.route.weight == 0:
-                raise RefusedError(f"model '{model}' has no candidate weight to hold: it was cut or never given; do not renew")
-            route = replace(stored.route, token=token, expires_at=expires_at)
+            route = replace(renewable(model, stored.route, expires_at, self._now()), token=token, expires_at=expires_at)
             self._store.write(model, Stored(token, route))
             self._store.settle(model)
 

@@ -3,18 +3,14 @@
 import fcntl
 import json
 import os
-import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sluicegate.domain.route import Route
-from sluicegate.domain.route_text import Stored, from_document, to_document
-from sluicegate.errors import InputError, RefusedError, UnavailableError
-
-PLAIN = re.compile(r"[a-z][a-z0-9_]{0,47}")
-"""Names that may become a file name and a path of a URL."""
+from sluicegate.domain.route_text import PLAIN, Stored, from_document, plain, to_document
+from sluicegate.errors import RefusedError, UnavailableError
 
 
 class RouteStore:
@@ -37,16 +33,19 @@ class RouteStore:
 
     def kept(self, model: str) -> Stored | None:
         """The newest write of a model, or None when its file cannot be read."""
-        return self._readable(model)
+        try:
+            return self.read(model)
+        except UnavailableError:
+            return None
 
     def routes(self) -> list[Route]:
         """All routes that can be read, by name of the model."""
-        found = (self._readable(model) for model in self._models())
+        found = (self.kept(model) for model in self._models())
         return [stored.route for stored in found if stored is not None and stored.route is not None]
 
     def broken(self) -> list[str]:
         """Models whose file cannot be read."""
-        return [model for model in self._models() if self._readable(model) is None]
+        return [model for model in self._models() if self.kept(model) is None]
 
     def refuse_broken(self) -> None:
         """UnavailableError names the first file that cannot be read."""
@@ -82,16 +81,8 @@ class RouteStore:
     def _models(self) -> list[str]:
         return [path.stem for path in sorted(self._routes.glob("*.json")) if PLAIN.fullmatch(path.stem)]
 
-    def _readable(self, model: str) -> Stored | None:
-        try:
-            return self.read(model)
-        except UnavailableError:
-            return None
-
     def _path(self, model: str) -> Path:
-        if not PLAIN.fullmatch(model):
-            raise InputError(f"'{model}' is no name of a model: write a lower-case letter, then letters, digits or underscores")
-        return self._routes / f"{model}.json"
+        return self._routes / f"{plain(model)}.json"
 
 
 def replace_file(path: Path, text: str) -> None:

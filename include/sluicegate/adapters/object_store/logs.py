@@ -63,8 +63,10 @@ def _stored(inside: list[Entry]) -> Stored:
     if whole is not None:
         return Stored((), whole, tuple(pieces))
     gapless: list[Entry] = []
+    end = 0
     for piece in pieces:
-        if begins(piece) != sum(entry.size for entry in gapless):
+        if begins(piece) != end:
             break
         gapless.append(piece)
+        end += piece.size
     return Stored(tuple(gapless), None, ())

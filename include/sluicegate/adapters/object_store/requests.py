@@ -82,11 +82,13 @@ class ObjectRequests:
 def _portions(pieces: list[Entry]) -> Iterator[list[Entry]]:
     """The pieces in order, so many together as may be read at once."""
     some: list[Entry] = []
+    size = 0
     for piece in pieces:
-        if some and sum(each.size for each in some) + piece.size > AT_ONCE:
+        if some and size + piece.size > AT_ONCE:
             yield some
-            some = []
+            some, size = [], 0
         some.append(piece)
+        size += piece.size
     if some:
         yield some
 
