@@ -178,7 +178,7 @@ class PodReleaseOperator(PodOperator):
 
     def ordered(self, ports: Ports, context: Context) -> Order:
         attempt = f"{context['run_id']} {context['ti'].try_number}"
-        return Order("release", self.model, {**wanted(self, context), "attempt": attempt})
+        return Order("release", self.model, {**wanted(ports, self, context), "attempt": attempt})
 
     def came(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
         return said(self, result)

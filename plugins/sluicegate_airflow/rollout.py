@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from sluicegate.domain.rollout import Outcome
 from sluicegate.errors import InputError, PausedError, RefusedError
+from sluicegate.ports import Ports
 from sluicegate.settings import Settings
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
@@ -58,7 +59,8 @@ class ReleaseOperator(BaseOperator):
 
         try:
             with told():
-                came = facts(ask(wire(), self.model, **wanted(self, context)))
+                ports = wire()
+                came = facts(ask(ports, self.model, **wanted(ports, self, context)))
         except PausedError as e:
             self.log.info("%s", e)
             self.defer(trigger=PauseTrigger(self.model, self.rollout_id), method_name="again")
@@ -69,7 +71,7 @@ class ReleaseOperator(BaseOperator):
         return self.execute(context)
 
 
-def wanted(task: Any, context: Context) -> dict[str, Any]:
+def wanted(ports: Ports, task: Any, context: Context) -> dict[str, Any]:
     """What a verb is asked for with: `verb`, `author` and what it needs besides.
 
     Raises AirflowSkipException when the version that is to be opened serves already.
@@ -81,7 +83,7 @@ def wanted(task: Any, context: Context) -> dict[str, Any]:
         stage = {} if task.index is None else {"index": task.index}
         return {**who, "rollout_id": task.rollout_id, **stage}
     version = wanted_version(context)
-    if champion_version(wire(), task.model) == version:
+    if champion_version(ports, task.model) == version:
         raise AirflowSkipException(f"version {version} is the champion already: nothing to release")
     return {**who, "version": version, "run_id": str(context["run_id"])}
 

@@ -2,6 +2,7 @@
 
 work.py     serve, order, guard: what a supervisor or a worker starts
 pod.py      work, ship: what a pod starts
+stop.py     how what runs until it is stopped learns that it is
 join.py     join: what pairs the answers of two versions in a cluster
 look.py     status, history, explain: what a person reads
 journal.py  journal verify, journal replay, journal export: what keeps the memory honest

@@ -2,12 +2,11 @@
 
 import argparse
 import logging
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING
 
 from sluicegate.commands import DONE
+from sluicegate.commands.stop import stopped
 from sluicegate.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -32,13 +31,11 @@ def _join(args: argparse.Namespace) -> int:
     from sluicegate.wiring import joiner
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    made, stop = joiner(Settings.from_environment()), threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stop.set())
+    made, stop = joiner(Settings.from_environment()), stopped()
     pulse = Pulse(args.host, args.port, lambda path: _page(made, path))
     logging.info("pairing at port %s", args.port)
     trouble = ""
-    while not stop.wait(LOOK_EVERY_S):
+    while not stop(LOOK_EVERY_S):
         before, trouble = trouble, _look(made)
         if trouble != before:
             logging.info(trouble or "Prometheus answers again")

@@ -5,7 +5,6 @@ import contextlib
 import json
 import logging
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -15,11 +14,10 @@ from typing import TYPE_CHECKING
 
 from sluicegate import errors
 from sluicegate.commands import DONE, REFUSED, UNAVAILABLE, UNFINISHED
+from sluicegate.commands.stop import stopped
 from sluicegate.errors import SluicegateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sluicegate.commands import Verbs
     from sluicegate.ports import Failure
     from sluicegate.wiring import Wiring
@@ -131,12 +129,4 @@ def _ship(args: argparse.Namespace) -> None:
     from sluicegate.wiring import wire
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
-    wire().store.shipper(args.log_dir, args.model, args.version, args.server).run(_stopped(), args.every)
-
-
-def _stopped() -> "Callable[[float], bool]":
-    """Waits so many seconds; true once somebody has asked to stop. (An Event set by a signal's handler may wait for itself.)"""
-    asked, ask = os.pipe()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: os.write(ask, b"."))
-    return lambda seconds: bool(select.select([asked], [], [], seconds)[0])
+    wire().store.shipper(args.log_dir, args.model, args.version, args.server).run(stopped(), args.every)
