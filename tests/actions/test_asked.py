@@ -13,19 +13,12 @@ from sluicegate.errors import OrderError, RefusedError
 from sluicegate.settings import Settings
 from sluicegate.testing.ports import FakePorts
 from sluicegate.testing.results import MemoryResults
-
-SPEC = {
-    "model": "toy",
-    "data": {"user_id": "user", "inputs": {"x": {"type": "number"}}, "label": {"field": "y", "above": 0}},
-    "training": {"holdout": {"length": "7d"}},
-    "release": {"stages": [{"mirror": 50}, {"weight": 100}], "gates": {"error_rate": {}}},
-}
-PREDICTED = {"rows": 100, "mean_score": 0.3, "decision_rate": 0.2, "histogram": [0.05] * 20}
+from sluicegate.testing.rollouts import BRIEF, PREDICTED
 
 
 @pytest.fixture
 def ports(tmp_path: Path) -> FakePorts:
-    world = FakePorts(parse_spec(SPEC, "toy/spec.yaml"), Settings(home=tmp_path))
+    world = FakePorts(parse_spec(BRIEF, "toy/spec.yaml"), Settings(home=tmp_path))
     world.results = MemoryResults(tmp_path / "results")
     for version in ("1", "2"):
         world.register(version, predicted=PREDICTED)

@@ -19,21 +19,10 @@ from sluicegate.settings import Settings
 from sluicegate.testing.clock import VirtualClock
 from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.meter import Behaviour, SyntheticMeter
-from sluicegate.testing.meter_contract import MeterContract, MeterWorld
+from sluicegate.testing.meter_contract import FEATURES, MeterContract, MeterWorld
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import SPEC, toy_package, toy_row
 from sluicegate.testing.router import MemoryRouter
-
-FEATURES = """\
-def features(row):
-    if row["distance"] == 13:
-        raise ValueError("unlucky")
-    return {"distance": row["distance"] / 1000, "wind": 0.0}
-
-
-def value(row, decision):
-    return row["distance"] if decision else 1.0
-"""
 
 
 class FakeWorld:

@@ -13,6 +13,7 @@ from sluicegate.domain.resources import Resources
 from sluicegate.domain.spec import ModelSpec, parse_spec
 from sluicegate.errors import InputError
 from sluicegate.settings import Settings
+from sluicegate.testing.hostile.strings import NAMES
 
 IMAGE = "registry.example/sluicegate/work@sha256:" + "a" * 64
 SETTINGS = Settings(
@@ -24,22 +25,7 @@ SETTINGS = Settings(
     journal_url="postgresql://user:secret@host/db",
     notify_url="https://receiver/token",
 )
-HOSTILE = [
-    "a'b",
-    'a"b',
-    "../../etc",
-    "a/b",
-    "a\nb",
-    "x" * 300,
-    "ünïcode☃",
-    "$(reboot)",
-    "`id`",
-    "-rf",
-    "a;b",
-    "\x00",
-    "😀" * 90,
-    "A.b_c",
-]
+HOSTILE = [*NAMES, "\x00", "😀" * 90]
 NAME = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?")
 
 

@@ -22,6 +22,7 @@ from sluicegate.actions.release.asked import end_abandoned
 from sluicegate.domain.spec import parse_spec
 from sluicegate.errors import UnavailableError
 from sluicegate.testing.ports import FakePorts
+from sluicegate.testing.rollouts import BRIEF, PREDICTED
 from sluicegate_airflow import operate, pauses, retention
 from sluicegate_airflow import rollout as shell
 from sluicegate_airflow.operate import OperateOperator
@@ -29,19 +30,11 @@ from sluicegate_airflow.pauses import PauseTrigger
 from sluicegate_airflow.retention import TAKEN_BACK, RetentionSensor, RetentionTrigger
 from sluicegate_airflow.rollout import ReleaseOperator
 
-SPEC = {
-    "model": "toy",
-    "data": {"user_id": "user", "inputs": {"x": {"type": "number"}}, "label": {"field": "y", "above": 0}},
-    "training": {"holdout": {"length": "7d"}},
-    "release": {"stages": [{"mirror": 50}, {"weight": 100}], "gates": {"error_rate": {}}},
-}
-PREDICTED = {"rows": 100, "mean_score": 0.3, "decision_rate": 0.2, "histogram": [0.05] * 20}
-
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
     """A world in which version 1 is champion and version 2 is deployed."""
-    ports = FakePorts(parse_spec(SPEC, "toy/spec.yaml"))
+    ports = FakePorts(parse_spec(BRIEF, "toy/spec.yaml"))
     for version in ("1", "2"):
         ports.register(version, predicted=PREDICTED)
         opened = open_rollout(ports, "toy", version, author="airflow:toy_release", run_id=version).rollout_id
@@ -107,7 +100,7 @@ class TestOperate:
             act(action)
 
     def test_a_model_that_was_never_released_has_nothing_to_act_on(self, monkeypatch) -> None:
-        empty = FakePorts(parse_spec(SPEC, "toy/spec.yaml"))
+        empty = FakePorts(parse_spec(BRIEF, "toy/spec.yaml"))
         monkeypatch.setattr(operate, "wire", lambda: empty)
         with pytest.raises(AirflowFailException, match="no rollout yet"):
             act("abort")

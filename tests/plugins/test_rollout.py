@@ -8,23 +8,17 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, D
 from sluicegate.actions.release import champion_version, deploy, open_rollout, promote, revert, rollout, status
 from sluicegate.domain.spec import parse_spec
 from sluicegate.testing.ports import FakePorts
+from sluicegate.testing.rollouts import BRIEF, PREDICTED
 from sluicegate_airflow import rollout as shell
 from sluicegate_airflow.rollout import OutcomeOperator, ReleaseOperator, verb_task
 
 AUTHOR = "airflow:toy_release"
-SPEC = {
-    "model": "toy",
-    "data": {"user_id": "user", "inputs": {"x": {"type": "number"}}, "label": {"field": "y", "above": 0}},
-    "training": {"holdout": {"length": "7d"}},
-    "release": {"stages": [{"mirror": 50}, {"weight": 100}], "gates": {"error_rate": {}}},
-}
-PREDICTED = {"rows": 100, "mean_score": 0.3, "decision_rate": 0.2, "histogram": [0.05] * 20}
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> FakePorts:
     """A world in which three versions are registered and none is champion."""
-    ports = FakePorts(parse_spec(SPEC, "toy/spec.yaml"))
+    ports = FakePorts(parse_spec(BRIEF, "toy/spec.yaml"))
     for version in ("1", "2", "3"):
         ports.register(version, predicted=PREDICTED)
     monkeypatch.setattr(shell, "wire", lambda: ports)

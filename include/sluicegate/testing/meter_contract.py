@@ -17,6 +17,17 @@ GROWING = ("requests", "errors", "decisions", "busy_sum", "cpu_sum")
 """Fields of an arm that may not fall while its process lives."""
 GATE = LabelsGate.model_validate({"margin": 0.05, "within": 0.0})
 """Every outcome is late at once, so that what is due is all that was answered."""
+FEATURES = """\
+def features(row):
+    if row["distance"] == 13:
+        raise ValueError("unlucky")
+    return {"distance": row["distance"] / 1000, "wind": 0.0}
+
+
+def value(row, decision):
+    return row["distance"] if decision else 1.0
+"""
+"""Of a world with real servers: one request that errs, and a value."""
 
 
 class MeterWorld(Protocol):

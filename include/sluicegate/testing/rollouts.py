@@ -25,6 +25,8 @@ SPEC: Mapping[str, Any] = {
         "lease": "10s",
     },
 }
+BRIEF: Mapping[str, Any] = {**SPEC, "release": {"stages": [{"mirror": 50}, {"weight": 100}], "gates": {"error_rate": {}}}}
+"""The same model with the shortest plan."""
 PREDICTED: Mapping[str, Any] = {
     "rows": 10_000,
     "mean_score": 0.3,

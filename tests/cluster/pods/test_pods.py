@@ -18,23 +18,10 @@ from sluicegate.domain.pod import Job, manifest
 from sluicegate.domain.resources import Resources
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import PROJECT
+from sluicegate.testing.hostile.strings import NAMES
 from sluicegate_airflow.orders import order_task
 
-HOSTILE = [
-    "a'b",
-    'a"b',
-    "../../etc",
-    "a/b",
-    "a\nb",
-    "x" * 300,
-    "ünïcode☃",
-    "$(reboot)",
-    "`id`",
-    "-rf",
-    "a;b",
-    "kube-system/x",
-    "A.b_c",
-]
+HOSTILE = [*NAMES, "kube-system/x"]
 WORKER = """
 import sys
 sys.path[:0] = sys.argv[1].split(":")

@@ -18,20 +18,11 @@ from sluicegate.domain.route import Route, Target
 from sluicegate.serving.watched import EVIDENCE
 from sluicegate.settings import Settings
 from sluicegate.testing.gateway import free_port, get, wait_until
+from sluicegate.testing.meter_contract import FEATURES
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import SPEC, toy_package, toy_row
 from sluicegate.testing.prometheus import RunningPrometheus, on_loopback, running_prometheus
 
-FEATURES = """\
-def features(row):
-    if row["distance"] == 13:
-        raise ValueError("unlucky")
-    return {"distance": row["distance"] / 1000, "wind": 0.0}
-
-
-def value(row, decision):
-    return row["distance"] if decision else 1.0
-"""
 JOBS = {SERVERS: EVIDENCE, PAIRS: EVIDENCE, GATEWAY: "/stats/prometheus"}
 PATIENCE_S = 90.0
 PATIENT_S = 10.0

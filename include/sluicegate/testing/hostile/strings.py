@@ -51,3 +51,18 @@ HOSTILE = (
     "__class__",
 )
 """All of them; none holds a lone surrogate, which no file and no database takes."""
+NAMES = (
+    "a'b",
+    'a"b',
+    "../../etc",
+    "a/b",
+    "a\nb",
+    "x" * 300,
+    "ünïcode☃",
+    "$(reboot)",
+    "`id`",
+    "-rf",
+    "a;b",
+    "A.b_c",
+)
+"""Names that a cluster would not take as they are, or would take for something else; all differ."""
