@@ -4,7 +4,7 @@ Assignment is nested: user u gets the candidate when xxh64(salt + ":" + u) mod 1
 leaves the candidate; a new rollout has a new salt and so reshuffles who goes first. The gateway computes the same number.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import xxhash
 
@@ -37,7 +37,8 @@ class Route:
     `weight` and `mirror` are integer percents; either above zero needs a candidate. A weight above zero needs `expires_at` (the
     lease, seconds since the epoch): past it the gateway side goes back to 100 % champion by itself. Mirroring exposes nobody and
     needs none.
-    `token` is the fencing token of the writer.
+    `token` is the fencing token of the writer. `reached` is what a cut remembers, the highest weight that this rollout had: no traffic,
+    so routes that differ in it alone are equal.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Route:
     salt: str = ""
     token: int = 0
     expires_at: float | None = None
+    reached: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         for name, value in (("weight", self.weight), ("mirror", self.mirror)):
@@ -60,7 +62,7 @@ class Route:
 
     def cut(self) -> "Route":
         """The same route with 100 % champion and no mirror: where every doubt ends."""
-        return replace(self, weight=0, mirror=0, expires_at=None)
+        return replace(self, weight=0, mirror=0, expires_at=None, reached=max(self.reached, self.weight))
 
     def lease_over(self, now: float) -> bool:
         """Whether the candidate has users and nobody holds the lease at `now` (seconds since the epoch)."""
@@ -94,8 +96,10 @@ def renewable(model: str, present: Route | None, expires_at: float, now: float) 
     return present
 
 
-def refuse_backwards(present: Route | None, route: Route) -> None:
-    """Within a rollout weight only grows or is cut, and what was promoted stays so: for whoever comes late with the same token.
+def next_route(present: Route | None, route: Route) -> Route:
+    """The route as it is to be kept, when it may come after the present one, for whoever comes late with the same token.
+
+    Within a rollout weight only grows or is cut, and a cut does not make it begin again; what was promoted stays so.
 
     Raises
     ------
@@ -105,17 +109,21 @@ def refuse_backwards(present: Route | None, route: Route) -> None:
         A cut that comes after the promotion; a newer token may still take it back.
     """
     if present is None or not route.salt:
-        return
-    if present.salt == route.salt and (route.weight or route.mirror) and route.weight < present.weight:
-        raise RefusedError(
-            f"weight {route.weight} for model '{route.model}' would come after {present.weight} of the same rollout: "
-            "a weight only grows or is cut, so somebody else is a stage further"
-        )
+        return route
     promoted = not present.salt and present.champion.version != route.champion.version
     if promoted and route.token <= present.token:
         raise StaleTokenError(
             f"version {present.champion.version} of model '{route.model}' was promoted meanwhile: nothing is cut"
         )
+    if present.salt != route.salt:
+        return route
+    reached = max(present.reached, present.weight)
+    if (route.weight or route.mirror) and route.weight < reached:
+        raise RefusedError(
+            f"weight {route.weight} for model '{route.model}' would come after {reached} of the same rollout: "
+            "a weight only grows or is cut, so somebody else is a stage further"
+        )
+    return replace(route, reached=max(reached, route.weight))
 
 
 def position(salt: str, user: str) -> int:

@@ -36,9 +36,9 @@ def plain(model: str) -> str:
 
 def leased(followed: Route, stored: Stored) -> Route:
     """The route that a gateway follows, with the token and the lease of the newest write, which a gateway does not carry."""
-    lease = stored.route.expires_at if stored.route is not None else None
+    lease, reached = (None, 0) if stored.route is None else (stored.route.expires_at, stored.route.reached)
     held = (EXPIRED_LONG_AGO if lease is None else lease) if followed.weight else None
-    return replace(followed, token=max(stored.token, 0), expires_at=held)
+    return replace(followed, token=max(stored.token, 0), expires_at=held, reached=reached)
 
 
 def to_document(stored: Stored) -> dict[str, Any]:
@@ -64,6 +64,7 @@ def route_of(raw: Mapping[str, Any], expires_at: float | None = None) -> Route:
         salt=raw["salt"],
         token=raw.get("token", 0),
         expires_at=raw.get("expires_at", expires_at),
+        reached=raw.get("reached", 0),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_late, renewable
+from sluicegate.domain.route import Route, fence, next_route, refuse_late, renewable
 from sluicegate.errors import UnavailableError
 
 
@@ -28,8 +28,7 @@ class MemoryRouter:
     def apply(self, route: Route) -> None:
         refuse_late(route, self._now())
         self._fence(route.model, route.token)
-        refuse_backwards(self._routes.get(route.model), route)
-        self._set(route)
+        self._set(next_route(self._routes.get(route.model), route))
 
     def read(self, model: str) -> Route | None:
         if not self.answering:

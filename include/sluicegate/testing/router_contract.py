@@ -104,12 +104,16 @@ class RouterContract:
     def test_weight_of_a_rollout_never_becomes_lower_except_by_a_cut(self, router: Router, model: str) -> None:
         route = self.at_weight(model, 25)
         router.apply(route)
+        self._refuses_earlier_stages(router, model)
+        assert router.read(model) == route
+        router.apply(route.cut())
+        self._refuses_earlier_stages(router, model)
+        assert router.read(model) == route.cut()
+
+    def _refuses_earlier_stages(self, router: Router, model: str) -> None:
         for late in (self.at_weight(model, 5), self.at_weight(model, 0, mirror=50)):
             with pytest.raises(RefusedError, match="after 25"):
                 router.apply(late)
-        assert router.read(model) == route
-        router.apply(route.cut())
-        assert router.read(model) == route.cut()
 
     def test_cut_that_comes_after_the_promotion_does_not_undo_it(self, router: Router, model: str) -> None:
         route = self.at_weight(model, 100)
@@ -204,6 +208,15 @@ class RouterContract:
         again = self.at_weight(model, 25)
         router.apply(again)
         assert router.read(model) == again
+
+    def test_after_an_enforced_cut_an_earlier_stage_does_not_come_back(self, router: Router, model: str) -> None:
+        route = self.at_weight(model, 25, lease=30.0)
+        router.apply(route)
+        router.renew(model, 1, time.time() + 40)
+        router.enforce(time.time() + 41)
+        assert _settled(router, route.cut())
+        self._refuses_earlier_stages(router, model)
+        assert router.read(model) == route.cut()
 
     def test_promotion_leaves_one_server(self, router: Router, model: str) -> None:
         router.apply(self.at_weight(model, 100))

@@ -14,7 +14,7 @@ from typing import Any
 from sluicegate import kube
 from sluicegate.adapters.cluster_router.dialect import Dialect
 from sluicegate.adapters.cluster_router.objects import Objects, Thing
-from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_late, renewable
+from sluicegate.domain.route import Route, fence, next_route, refuse_late, renewable
 from sluicegate.domain.route_text import Stored, from_document, leased, plain, shown, to_document
 from sluicegate.errors import RefusedError, SluicegateError, UnavailableError
 
@@ -73,7 +73,7 @@ class ClusterRouter:
         if route.weight:
             self._kept()
         stored, _ = self._stored(route.model)
-        _refuse(stored, route)
+        _next(stored, route)  # refused here, a late writer has not even told the edge
         if route.candidate is not None and (route.weight or route.mirror):
             self._tell_edge(route)
         self._write(route.model, lambda present: _next(present, route))
@@ -249,14 +249,9 @@ class ClusterRouter:
             return
 
 
-def _refuse(stored: Stored, route: Route) -> None:
-    fence(route.model, stored.token, route.token)
-    refuse_backwards(stored.route, route)
-
-
 def _next(stored: Stored, route: Route) -> Stored:
-    _refuse(stored, route)
-    return Stored(route.token, route)
+    fence(route.model, stored.token, route.token)
+    return Stored(route.token, next_route(stored.route, route))
 
 
 def _name(model: str) -> str:

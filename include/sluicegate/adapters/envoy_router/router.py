@@ -20,7 +20,7 @@ from sluicegate.adapters.envoy_router.documents import (
     routes_in,
 )
 from sluicegate.adapters.envoy_router.store import RouteStore, replace_file
-from sluicegate.domain.route import Route, fence, refuse_backwards, refuse_late, renewable
+from sluicegate.domain.route import Route, fence, next_route, refuse_late, renewable
 from sluicegate.domain.route_text import Stored, leased
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import Settings
@@ -82,9 +82,9 @@ class EnvoyRouter:
         with self._store.lock(CUT_PATIENCE_S if cut else PATIENCE_S, without=cut), self._or_standby(cut):
             stored = self._store.read(route.model)
             fence(route.model, stored.token, route.token)
-            refuse_backwards(stored.route, route)
-            if stored != Stored(route.token, route):
-                self._store.write(route.model, Stored(route.token, route))
+            wanted = Stored(route.token, next_route(stored.route, route))
+            if stored != wanted:
+                self._store.write(route.model, wanted)
             version = self._publish()
             self._store.settle(route.model)
         self._confirm(version)
