@@ -21,9 +21,8 @@ RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nolog
  && mkdir -p /var/lib/sluicegate && chown 10001:10001 /var/lib/sluicegate
 COPY --from=build /opt/sluicegate /opt/sluicegate
 COPY --from=code /opt/sluicegate/lib/python3.11/site-packages/sluicegate /opt/sluicegate/lib/python3.11/site-packages/sluicegate
-COPY include/models /opt/sluicegate/models
 ENV PATH=/opt/sluicegate/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp \
-    SLUICEGATE_PROJECT=/opt/sluicegate SLUICEGATE_MODELS=/opt/sluicegate/models SLUICEGATE_HOME=/var/lib/sluicegate
+    SLUICEGATE_PROJECT=/opt/sluicegate SLUICEGATE_HOME=/var/lib/sluicegate
 USER 10001:10001
 WORKDIR /var/lib/sluicegate
 ARG CODE_VERSION=unknown

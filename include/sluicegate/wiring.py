@@ -13,7 +13,7 @@ from sluicegate.settings import Settings
 if TYPE_CHECKING:
     from sluicegate.adapters.envoy_router import Replica
     from sluicegate.adapters.journal_file import JournalFile
-    from sluicegate.adapters.object_store import ObjectStore
+    from sluicegate.adapters.object_store import ObjectSources, ObjectStore
     from sluicegate.adapters.order_pods import OrderPods
     from sluicegate.adapters.promql_meter import Joiner
     from sluicegate.ports import (
@@ -92,6 +92,11 @@ class Wiring:
     def outbox(self) -> "Outbox":
         """Where orders for pods lie."""
         return self.store.outbox
+
+    @property
+    def sources(self) -> "ObjectSources":
+        """The models as pods get them; no action asks for them, only the shell does."""
+        return self.store.sources
 
     @cached_property
     def orders(self) -> "Orders":

@@ -75,7 +75,7 @@ class PodOperator(KubernetesPodOperator):
             if found is not None:
                 self._done(context, order, found)
                 return
-            job = pods.job(order, ports.outbox.send(order), ports.spec(self.model))
+            job = pods.job(order, ports.outbox.send(order), ports.spec(self.model), ports.sources.send(self.model))
             claim = ports.pods.claim(job, self._body(ports, job, context))
         self.log.info("%s", claim.message or f"pod {job.name} was started in namespace {ports.settings.namespace}")
         if claim.state == "full":

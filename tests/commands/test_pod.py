@@ -53,10 +53,10 @@ class Installation:
         (folder / "report.json").write_text('{"batch_id": "b1"}')
         self.airflow.dataset.commit("toy", "b1", folder)
 
-    def pod(self, url: str, store: str = "") -> "subprocess.Popen[str]":
+    def pod(self, url: str, store: str = "", *, source: str = "") -> "subprocess.Popen[str]":
         self.pods += 1
         env = {**os.environ, **self.settings(f"pod{self.pods}", store).to_environment()}
-        command = [sys.executable, "-m", "sluicegate", "work", "--order-url", url]
+        command = [sys.executable, "-m", "sluicegate", "work", "--order-url", url, "--source", source]
         return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def beside(self, order: Order) -> Path:
@@ -135,7 +135,7 @@ class TestEnds:
         (ports.settings.home / "last-words").write_text("")
         before = signal.getsignal(signal.SIGTERM)
         try:
-            return pod._work(argparse.Namespace(order_url="unused"))
+            return pod._work(argparse.Namespace(order_url="unused", source=""))
         finally:
             signal.signal(signal.SIGTERM, before)
 
@@ -182,3 +182,12 @@ class TestEnds:
         (tmp_path / "store").write_text("no folder any more")
         assert self.run(ports, monkeypatch, "echo done") == 0
         assert "the log of the order was not kept: the store file://" in capsys.readouterr().err
+
+
+def test_a_pod_works_with_the_model_that_it_was_told_and_not_with_its_own(installation: Installation) -> None:
+    installation.commit_batch(rows=7)
+    source = installation.airflow.sources.send("toy")
+    (installation.root / "models" / "toy" / "spec.yaml").write_text("model: other\n")
+    pod = installation.pod(installation.airflow.outbox.send(SNAPSHOT), source=source)
+    assert pod.communicate(timeout=120)[1] == ""
+    assert pod.returncode == 0

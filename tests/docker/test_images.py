@@ -132,7 +132,7 @@ def copied(tmp_path: Path) -> Path:
     ("changed", "roles"),
     [
         ("include/sluicegate/serving/service.py", {"work", "serve", "gateway", "keeper"}),
-        ("include/models/flights/features.py", {"work"}),
+        ("include/models/flights/features.py", set()),
         ("docker/requirements/serve.txt", {"serve"}),
         ("docker/mlflow.Dockerfile", {"mlflow"}),
         ("docker/postgresql/start", {"postgresql"}),

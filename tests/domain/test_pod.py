@@ -74,6 +74,15 @@ class TestWhatItGets:
         assert pod["nodeSelector"] == {"pool": "batch"}
         assert pod["tolerations"] == [{"key": "dedicated", "value": "batch", "effect": "NoExecute"}]
 
+    def test_the_work_is_told_which_files_of_the_model_it_works_with(self) -> None:
+        known = Job(TRAIN, "s3://bucket/o", Resources(), "resources", "d1")
+        assert container(manifest(known, SETTINGS))["command"][-2:] == ["--source", "d1"]
+        assert Job.of(known.plain()) == known
+
+    def test_people_can_tell_pods_by_what_they_do(self) -> None:
+        seen = [made(order)["metadata"]["labels"]["sluicegate/action"] for order in (TRAIN, VERB)]
+        assert seen == ["train", "enter_stage"]
+
     def test_the_work_is_told_where_its_order_is_by_a_list_of_arguments(self) -> None:
         assert container(made(TRAIN))["command"] == [
             *["python", "-m", "sluicegate", "work", "--order-url"],
@@ -149,6 +158,7 @@ class TestNames:
             "sluicegate/role": "work",
             "sluicegate/model": "toy",
             "sluicegate/order": TRAIN.key,
+            "sluicegate/action": "train",
         }
 
     @pytest.mark.parametrize("evil", HOSTILE)

@@ -67,6 +67,7 @@ class World:
             profile="kubernetes", store_url="s3://b/p", namespace="ml", image_work="work:1", image_serve="serve:1"
         )
         self.spec = lambda _: parse_spec(SPEC, "toy/spec.yaml")
+        self.sources = SimpleNamespace(send=lambda model: f"digest-of-{model}")
         for name, value in self.settings.to_environment().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(pods, "wire", lambda: self)
@@ -103,6 +104,7 @@ class TestOrder:
         assert isinstance(pause.trigger, PodTrigger)
         assert (order.action, dict(order.inputs)) == ("validate", {"batch_id": "b1", "name": "labels.csv"})
         assert body["metadata"]["name"] == job.name == f"toy-validate-{order.key}"
+        assert job.source == "digest-of-toy"
         assert body["metadata"]["labels"]["sluicegate/order"] == order.key
         assert body["metadata"]["labels"]["dag_id"] == "toy_retrain"
         world.outbox.results[order.key] = {"rows": {"in": 3}, "long": "x" * 2000}

@@ -32,6 +32,7 @@ def add_commands(verbs: "Verbs") -> None:
     """Add work and fetch."""
     work = verbs.add_parser("work", help="carry out the order at a URL of the store and commit its result there")
     work.add_argument("--order-url", required=True, metavar="URL")
+    work.add_argument("--source", default="", metavar="DIGEST", help="of the model's files in the store; else those here")
     work.set_defaults(run=_work)
     ship = verbs.add_parser("ship", help="bring the prediction logs of a model server to the store; runs until stopped")
     ship.add_argument("--log-dir", required=True, type=Path, help="where the server writes them")
@@ -63,7 +64,7 @@ def _work(args: argparse.Namespace) -> int:
     ports.settings.orders.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".work-", dir=ports.settings.orders) as name:
         folder = Path(name)
-        code = _watched(args.order_url, folder)
+        code = _watched(args.order_url, args.source, folder)
         failure = _failure(folder, code)
         if failure is not None:
             _say(failure)
@@ -71,9 +72,9 @@ def _work(args: argparse.Namespace) -> int:
     return DONE if failure is None else _exit_code(failure, code)
 
 
-def _watched(url: str, folder: Path) -> int:
+def _watched(url: str, source: str, folder: Path) -> int:
     """Let the work run, show and keep what it prints; hand a request to stop on to it."""
-    command = [sys.executable, "-m", "sluicegate", "order", str(folder / "order.json"), "--fetch", url]
+    command = [sys.executable, "-m", "sluicegate", "order", str(folder / "order.json"), "--fetch", url, "--source", source]
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as work:
         signal.signal(signal.SIGTERM, lambda *_: work.terminate())
         for line in work.stdout or ():

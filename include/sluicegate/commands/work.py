@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from sluicegate.errors import SluicegateError
 
 if TYPE_CHECKING:
     from sluicegate.commands import Verbs
+    from sluicegate.wiring import Wiring
 
 FIRST = -10
 """Niceness of the guard, where that is allowed: a lease ends in time also on a machine that is too busy for everything else."""
@@ -25,6 +27,7 @@ def add_commands(verbs: "Verbs") -> None:
     order = verbs.add_parser("order", help="carry out the order in FILE and commit its result")
     order.add_argument("file", type=Path)
     order.add_argument("--fetch", metavar="URL", help="bring the order into FILE first, from this URL of the store")
+    order.add_argument("--source", default="", metavar="DIGEST", help="bring the model's files beside FILE, and work with them")
     order.set_defaults(run=_order)
     guard = verbs.add_parser("guard", help="give expired leases back to the champion; runs until stopped")
     guard.set_defaults(run=_guard)
@@ -44,14 +47,16 @@ def add_commands(verbs: "Verbs") -> None:
 def _order(args: argparse.Namespace) -> int:
     from sluicegate.actions import carry_out
     from sluicegate.domain.order import Order
-    from sluicegate.wiring import wire
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     try:
-        ports = wire()
+        ports = _ports(args)
         if args.fetch:
             args.file.write_text(ports.outbox.take(args.fetch).to_json())
-        result = carry_out(Order.from_json(args.file.read_text()), ports)
+        order = Order.from_json(args.file.read_text())
+        if args.source:
+            ports.sources.fetch(args.source, order.model)
+        result = carry_out(order, ports)
     except Exception as e:
         traceback.print_exc()
         message = str(e) if isinstance(e, SluicegateError) else f"{type(e).__name__}: {e}"
@@ -59,6 +64,14 @@ def _order(args: argparse.Namespace) -> int:
         return 1
     print(json.dumps(result)[:2000], flush=True)
     return 0
+
+
+def _ports(args: argparse.Namespace) -> "Wiring":
+    from sluicegate.settings import Settings
+    from sluicegate.wiring import wire
+
+    settings = Settings.from_environment()
+    return wire(replace(settings, models=args.file.parent / "models") if args.source else settings)
 
 
 def _guard(_: argparse.Namespace) -> None:

@@ -41,6 +41,8 @@ class Job:
     resources: Resources
     where: str
     """Key of the spec that says so, such as `training.resources`, for sentences about it."""
+    source: str = ""
+    """Digest of the model's two files, which the pod fetches before it works; empty means whatever its image has."""
 
     @property
     def name(self) -> str:
@@ -62,12 +64,14 @@ class Job:
             "url": self.url,
             "resources": self.resources.model_dump(mode="json"),
             "where": self.where,
+            "source": self.source,
         }
 
     @staticmethod
     def of(plain: Mapping[str, Any]) -> "Job":
         """What `plain` gave."""
-        return Job(Order.from_json(plain["order"]), plain["url"], Resources.model_validate(plain["resources"]), plain["where"])
+        resources = Resources.model_validate(plain["resources"])
+        return Job(Order.from_json(plain["order"]), plain["url"], resources, plain["where"], plain["source"])
 
     @property
     def role(self) -> kube.Role:
@@ -75,16 +79,18 @@ class Job:
 
     @property
     def labels(self) -> dict[str, str]:
-        return kube.labels(self.role, model=self.order.model, order=self.order.key)
+        """The action, and of a release its verb, is for people: `kubectl get pods -L sluicegate/action`."""
+        action = str(self.order.need("verb")) if self.order.action == "release" else self.order.action
+        return {**kube.labels(self.role, model=self.order.model, order=self.order.key), "sluicegate/action": kube.label(action)}
 
 
-def job(order: Order, url: str, spec: ModelSpec) -> Job:
+def job(order: Order, url: str, spec: ModelSpec, source: str = "") -> Job:
     """The order with the resources that the model's spec gives it."""
     if order.action == "release":
-        return Job(order, url, RELEASE, "resources")
+        return Job(order, url, RELEASE, "resources", source)
     if order.action == "train":
-        return Job(order, url, spec.training.resources or spec.resources, "training.resources")
-    return Job(order, url, spec.resources, "resources")
+        return Job(order, url, spec.training.resources or spec.resources, "training.resources", source)
+    return Job(order, url, spec.resources, "resources", source)
 
 
 def manifest(what: Job, settings: Settings) -> dict[str, Any]:
@@ -125,7 +131,7 @@ def _container(what: Job, settings: Settings) -> dict[str, Any]:
         "name": CONTAINER,
         "image": fixed(settings.image("work")),
         "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-m", "sluicegate", "work", "--order-url", what.url],
+        "command": ["python", "-m", "sluicegate", "work", "--order-url", what.url, *_source(what)],
         "env": [{"name": name, "value": value} for name, value in sorted(_environment(settings).items())],
         "envFrom": [{"secretRef": {"name": SECRET}}],
         "resources": _amounts(what.resources),
@@ -137,6 +143,10 @@ def _container(what: Job, settings: Settings) -> dict[str, Any]:
         },
         "volumeMounts": [{"name": "scratch", "mountPath": SCRATCH}],
     }
+
+
+def _source(what: Job) -> tuple[str, ...]:
+    return ("--source", what.source) if what.source else ()
 
 
 def _environment(settings: Settings) -> dict[str, str]:

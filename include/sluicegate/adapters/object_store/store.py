@@ -14,6 +14,7 @@ from sluicegate.adapters.object_store.requests import ObjectRequests
 from sluicegate.adapters.object_store.results import ObjectResults
 from sluicegate.adapters.object_store.shelf import Shelf
 from sluicegate.adapters.object_store.shipping import Shipper
+from sluicegate.adapters.object_store.sources import ObjectSources
 from sluicegate.domain.notice import Notice
 from sluicegate.settings import Settings
 
@@ -22,6 +23,7 @@ class ObjectStore:
     """What lies below SLUICEGATE_STORE_URL."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._objects = open_store(settings.store_url)
         self._cache = Cache(settings.home, settings.store_url)
         self._shelf = Shelf(self._objects, self._cache)
@@ -41,6 +43,10 @@ class ObjectStore:
     @cached_property
     def outbox(self) -> ObjectOutbox:
         return ObjectOutbox(self._objects, self._shelf)
+
+    @cached_property
+    def sources(self) -> ObjectSources:
+        return ObjectSources(self._objects, self._settings.models)
 
     def incidents(self, tell: Callable[[Notice], None]) -> ObjectIncidents:
         """Incidents, told to people by `tell`."""
