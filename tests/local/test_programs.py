@@ -32,7 +32,12 @@ def parsed(settings: Settings, *parts: Program) -> configparser.RawConfigParser:
 class TestPrograms:
     def test_the_stack_is_a_gateway_its_guard_mlflow_and_the_four_parts_of_airflow(self, settings: Settings) -> None:
         names = [part.name for part in programs(settings, ENVOY)]
-        assert names == ["gateway", "guard", "sweep", "mlflow", *AIRFLOW]
+        assert names == ["gateway", "guard", "mlflow", "sweep", *AIRFLOW]
+
+    def test_with_a_cluster_only_airflow_and_the_sweep_are_here(self, settings: Settings) -> None:
+        away = replace(settings, profile="kubernetes")
+        assert [part.name for part in programs(away, ())] == ["sweep", *AIRFLOW]
+        assert list(ports_needed(away)) == ["Airflow"]
 
     def test_the_gateway_starts_before_what_uses_it(self, settings: Settings) -> None:
         parts = programs(settings, ENVOY)

@@ -47,24 +47,32 @@ def tool(name: str) -> str:
 def programs(settings: Settings, envoy: tuple[str, ...], database: str = "") -> tuple[Program, ...]:
     """All programs of the stack except the model servers, which come and go with their versions.
 
+    In the profile kubernetes gateway, guard and MLflow are in the cluster; Airflow and the sweep are here.
+
     Airflow's API server logs a person's click in its event loop, waiting there for SQLite's only write lock, which another request
     of the same server may hold until the loop runs on. So it, and it alone, must give up soon; whoever asked asks again.
     """
     impatient = {} if database else {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": sqlite(settings, patience=2)}
-    base = f"http://{settings.host}"
+    base = f"http://{settings.host}:{settings.airflow_port}"
     airflow = tool("airflow")
     api = (airflow, "api-server")
     return (
-        Program("gateway", envoy, f"{base}:{settings.gateway_admin_port}/ready", priority=100),
-        Program(
-            "guard", (str(python()), "-m", "sluicegate", "guard"), (settings.gateway / "guard").absolute().as_uri(), priority=110
-        ),
-        Program("sweep", (str(python()), "-m", "sluicegate", "sweep"), priority=110),
-        Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200, stop_seconds=3),
-        Program("airflow-api", api, f"{base}:{settings.airflow_port}/api/v2/monitor/health", 300, 6, impatient),
+        *(serving(settings, envoy) if settings.profile == "local" else ()),
+        Program("sweep", (str(python()), "-m", "sluicegate", "sweep"), priority=210),
+        Program("airflow-api", api, f"{base}/api/v2/monitor/health", 300, 6, impatient),
         Program("airflow-scheduler", (airflow, "scheduler", "-s"), priority=310),  # -s: no log server on 0.0.0.0
         Program("airflow-dags", (airflow, "dag-processor"), priority=310),
         Program("airflow-triggerer", (airflow, "triggerer", "-s"), priority=310),
+    )
+
+
+def serving(settings: Settings, envoy: tuple[str, ...]) -> tuple[Program, ...]:
+    """What carries traffic, and the registry."""
+    base, looked = f"http://{settings.host}", (settings.gateway / "guard").absolute().as_uri()
+    return (
+        Program("gateway", envoy, f"{base}:{settings.gateway_admin_port}/ready", priority=100),
+        Program("guard", (str(python()), "-m", "sluicegate", "guard"), looked, priority=110),
+        Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200, stop_seconds=3),
     )
 
 
@@ -201,8 +209,11 @@ def _quoted(word: str) -> str:
 
 def ports_needed(settings: Settings) -> Mapping[str, tuple[int, str]]:
     """Ports that must be free: what for → (port, the variable that moves it)."""
+    airflow = {"Airflow": (settings.airflow_port, "SLUICEGATE_AIRFLOW_PORT")}
+    if settings.profile == "kubernetes":
+        return airflow
     return {
-        "Airflow": (settings.airflow_port, "SLUICEGATE_AIRFLOW_PORT"),
+        **airflow,
         "MLflow": (settings.mlflow_port, "SLUICEGATE_MLFLOW_PORT"),
         "the gateway": (settings.gateway_port, "SLUICEGATE_GATEWAY_PORT"),
         "the gateway's admin interface": (settings.gateway_admin_port, "SLUICEGATE_GATEWAY_ADMIN_PORT"),

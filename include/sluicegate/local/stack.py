@@ -76,10 +76,10 @@ def running(settings: Settings) -> bool:
 def where(settings: Settings) -> str:
     """Where a person looks, in one line."""
     password = airflow_password(settings.home)
+    gateway = f"gateway http://{settings.host}:{settings.gateway_port}, " if settings.profile == "local" else ""
     return (
         f"Airflow http://{settings.host}:{settings.airflow_port} (user admin, password {password}), "
-        f"MLflow http://{settings.host}:{settings.mlflow_port}, "
-        f"gateway http://{settings.host}:{settings.gateway_port}, logs {settings.supervisor}"
+        f"MLflow {settings.mlflow}, {gateway}logs {settings.supervisor}"
     )
 
 
@@ -100,16 +100,18 @@ def _passed_on() -> dict[str, str]:
 def _parts(settings: Settings) -> tuple[Program, ...]:
     from sluicegate.adapters.envoy_router import envoy_command
 
-    return programs(settings, tuple(envoy_command(settings)), _database())
+    envoy = tuple(envoy_command(settings)) if settings.profile == "local" else ()
+    return programs(settings, envoy, _database())
 
 
 def _prepare(settings: Settings, env: dict[str, str]) -> None:
-    from sluicegate.adapters.envoy_router import prepare
+    from sluicegate.wiring import prepare_gateway
 
     for folder in (settings.home / "airflow", settings.home / "mlflow" / "artifacts", settings.supervisor / "servers"):
         folder.mkdir(parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    prepare(settings)
+    if settings.profile == "local":
+        prepare_gateway(settings)
     create_secrets(settings.home)
     _migrate(settings, env)
 
