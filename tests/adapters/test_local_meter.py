@@ -220,14 +220,14 @@ class Rig:
     salt: str = "s"
 
     def route(self, weight: int = 0, mirror: int = 0) -> Route:
+        """Each split is a rollout of its own: within one no weight becomes lower, and a cut does not make it begin again."""
         expires = time.time() + 60 if weight else None
-        return Route("toy", self.champion.target, self.candidate.target, weight, mirror, self.salt, 1, expires)
+        salt = f"{self.salt} {weight} {mirror}"
+        return Route("toy", self.champion.target, self.candidate.target, weight, mirror, salt, 1, expires)
 
     def apply(self, weight: int = 0, mirror: int = 0) -> Route:
         route = self.route(weight, mirror)
-        router = EnvoyRouter(self.settings)
-        router.apply(route.cut())  # within a rollout no weight becomes lower but by a cut
-        router.apply(route)
+        EnvoyRouter(self.settings).apply(route)
         return route
 
     def ask(self, count: int, **change: Any) -> list[Answer]:

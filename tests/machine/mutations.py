@@ -77,8 +77,8 @@ MUTATIONS = (
     Mutation(
         "a cut leaves the weight",
         "domain/route.py",
-        "replace(self, weight=0, mirror=0, expires_at=None)",
-        "replace(self, mirror=0)",
+        "replace(self, weight=0, mirror=0, expires_at=None, ",
+        "replace(self, mirror=0, ",
     ),
     Mutation(
         "a revert keeps the lock",
