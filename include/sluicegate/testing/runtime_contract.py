@@ -112,6 +112,7 @@ class RuntimeContract:
 
     def test_models_whose_names_begin_alike_do_not_disturb_each_other(self, runtime: Runtime, model: str, package: Path) -> None:
         runtime.start(model, "1", package)
+        self.wait(runtime, model, "1", ready)
         assert runtime.status(model[:-1]) == []
         assert runtime.status(model + "b") == []
 
@@ -119,6 +120,7 @@ class RuntimeContract:
         self, runtime: Runtime, model: str, package: Path
     ) -> None:
         runtime.start(model, "1", package)
+        self.wait(runtime, model, "1", ready)
         runtime.stop(model, "1")
         runtime.stop(model, "1")
         assert runtime.status(model) == []
