@@ -9,6 +9,10 @@ class Results(Protocol):
         """Folder of the committed result (result.json and files), or None."""
         ...
 
+    def keys(self) -> list[str]:
+        """Content keys of all committed results, in order."""
+        ...
+
     def commit(self, key: str, folder: Path) -> Path:
         """Publish the folder under the key, commit marker last; the first commit wins and later ones return it."""
         ...

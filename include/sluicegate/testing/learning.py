@@ -113,6 +113,9 @@ class LearningWorld:
         folder = self.settings.results / key
         return folder if (folder / "result.json").is_file() else None
 
+    def keys(self) -> list[str]:
+        return sorted(path.parent.name for path in self.settings.results.glob("*/result.json"))
+
     def commit(self, key: str, folder: Path) -> Path:
         shutil.move(folder, self.settings.results / key)
         return self.settings.results / key

@@ -14,6 +14,9 @@ class MemoryResults:
     def find(self, key: str) -> Path | None:
         return self._known.get(key)
 
+    def keys(self) -> list[str]:
+        return sorted(self._known)
+
     def commit(self, key: str, folder: Path) -> Path:
         if key not in self._known:
             shutil.copytree(folder, self._root / key)

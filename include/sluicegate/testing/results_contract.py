@@ -32,6 +32,12 @@ class ResultsContract:
         assert (place / "result.json").read_text() == "one"
         assert (place / "package" / "model.onnx").read_bytes() == b"\0\1"
 
+    def test_the_keys_are_those_of_what_is_committed(self, results: Results, tmp_path: Path) -> None:
+        assert results.keys() == []
+        for key in ("k2", "k1", "k2"):
+            results.commit(key, work(tmp_path, f"{key}-{len(list(tmp_path.iterdir()))}"))
+        assert results.keys() == ["k1", "k2"]
+
     def test_the_first_commit_wins_and_the_second_returns_it(self, results: Results, tmp_path: Path) -> None:
         first = results.commit("k1", work(tmp_path, "one"))
         assert results.commit("k1", work(tmp_path, "two")) == first

@@ -17,6 +17,9 @@ class ObjectResults:
     def find(self, key: str) -> Path | None:
         return self._shelf.fetch(KIND, key)
 
+    def keys(self) -> list[str]:
+        return sorted(self._shelf.markers(KIND))
+
     def commit(self, key: str, folder: Path) -> Path:
         self._shelf.commit(KIND, key, folder)
         found = self.find(key)
