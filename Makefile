@@ -4,12 +4,13 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_HOME := $(CURDIR)/var/demo
+CLUSTER_HOME := $(CURDIR)/var/cluster-demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo unit test up down status lint format bench lock faults machine hostile audit images
+.PHONY: help install demo cluster-demo cluster-down unit test up down status lint format bench lock faults machine hostile audit images
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
 
 install: $(VENV)/.installed ## everything into .venv (the other targets call it)
 
@@ -25,6 +26,12 @@ $(VENV)/.installed: requirements.txt requirements-dev.txt include/pyproject.toml
 demo: install ## real flights through the whole loop: one promotion, two reverts (3 to 6 minutes)
 	@$(BIN)/python -m sluicegate_demo
 
+cluster-demo: install ## the same in the cluster of KUBECONFIG, all steps in pods (docs/kubernetes.md; ARGS="--load 'kind load docker-image'")
+	@$(BIN)/python -m sluicegate_demo --cluster $(ARGS)
+
+cluster-down: install ## stop it and take it out of the cluster and the store
+	@$(BIN)/python -m sluicegate_demo --remove
+
 unit: install ## the tests that start neither the stack, a gateway nor a cluster, some minutes on two cores
 	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway and not cluster"
 
@@ -36,7 +43,8 @@ up: install ## start the local stack and wait until it is healthy
 
 down: install ## stop it, and a demo that was left running
 	@$(BIN)/python -m sluicegate.local down
-	@if [ -e $(DEMO_HOME) ]; then SLUICEGATE_HOME=$(DEMO_HOME) $(BIN)/python -m sluicegate.local down; fi
+	@for home in $(DEMO_HOME) $(CLUSTER_HOME); do \
+	  if [ -e $$home ]; then SLUICEGATE_HOME=$$home $(BIN)/python -m sluicegate.local down; fi; done
 
 status: install ## what runs and where
 	@$(BIN)/python -m sluicegate.local status

@@ -1,12 +1,15 @@
 """A small client of Airflow's public REST API: what a person does in the UI, done by the demo."""
 
 import time
+import uuid
 from typing import Any
 from urllib.parse import quote
 
 import requests
 
 from sluicegate.errors import UnavailableError
+
+ALREADY_THERE = 409
 
 
 class Airflow:
@@ -18,7 +21,10 @@ class Airflow:
 
     def trigger(self, dag_id: str, **params: Any) -> str:
         """Start a run by hand; returns its run id."""
-        return str(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", {"logical_date": None, "conf": params})["dag_run_id"])
+        run_id = f"by-hand-{uuid.uuid4().hex[:12]}"  # ours, so that asking again after a silence starts no second one
+        wanted = {"dag_run_id": run_id, "logical_date": None, "conf": params}
+        self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", wanted)
+        return run_id
 
     def state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
@@ -45,17 +51,23 @@ class Airflow:
         return failed
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
+        said = ""
         for _ in range(10):
-            answer = self._session.request(method, self._url + path, json=body, timeout=20)
+            try:
+                answer = self._session.request(method, self._url + path, json=body, timeout=20)
+            except requests.RequestException as e:
+                said = f"did not answer ({type(e).__name__})"
+                continue
+            if answer.ok or (method == "POST" and answer.status_code == ALREADY_THERE):
+                return answer.json()
+            said = f"answered {answer.status_code}: {answer.text[:300]}"
             if answer.status_code == 401:
                 self._login()
             elif answer.status_code < 500:
                 break
             else:
                 time.sleep(1)  # on SQLite a writer may have to wait for another
-        if not answer.ok:
-            raise UnavailableError(f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:300]}")
-        return answer.json()
+        raise UnavailableError(f"Airflow {said} to {method} {path}")
 
     def _login(self) -> None:
         answer = self._session.post(f"{self._url}/auth/token", json={"username": "admin", "password": self._password}, timeout=20)

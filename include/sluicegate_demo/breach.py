@@ -38,7 +38,21 @@ class Breach:
     @property
     def to_zero_ms(self) -> float:
         """Never below zero: the answer that made the evidence suffice may belong to the last request."""
-        return max(0.0, round(1000 * (self.last_candidate_request_at - self.began_at), 1))
+        return _ms(self.last_candidate_request_at - self.began_at)
+
+    @property
+    def sensor_ms(self) -> float:
+        """Of it, until the look that saw it."""
+        return _ms(self.judged_at - self.began_at)
+
+    @property
+    def cut_ms(self) -> float:
+        """Of it, from the beginning of that look: reading, judging, cutting, and the gateway's last request."""
+        return _ms(self.last_candidate_request_at - self.judged_at)
+
+
+def _ms(seconds: float) -> float:
+    return max(0.0, round(1000 * seconds, 1))
 
 
 def breach(ports: Ports, model: str, rollout_id: str) -> Breach | None:
@@ -72,17 +86,32 @@ def _journaled(ports: Ports, state: Rollout, index: int) -> tuple[Case, Reading,
 def _first_fail(case: Case, before: Reading, last: Reading, champion: list[Any], candidate: list[Any], state: Rollout) -> float:
     """First instant after `before` at which the advanced counters make the judge say FAIL; `before` itself if none is found."""
     low, high = state.score_range
-    for number in range(1, int((last.taken_at - before.taken_at) / STEP) + 2):
-        now = before.taken_at + number * STEP
+    old, new = _counted_at(before.champion, champion, before.taken_at), _counted_at(before.candidate, candidate, before.taken_at)
+    start = min(old, new)
+    for number in range(1, int((last.taken_at - start) / STEP) + 2):
+        now = start + number * STEP
         reading = replace(
             last,
             taken_at=now,
-            champion=_advanced(before.champion, champion, before.taken_at, now, low, high),
-            candidate=_advanced(before.candidate, candidate, before.taken_at, now, low, high),
+            champion=_advanced(before.champion, champion, old, now, low, high),
+            candidate=_advanced(before.candidate, candidate, new, now, low, high),
         )
         if judge(add(case, reading)).verdict is Verdict.FAIL:
             return now
     return before.taken_at
+
+
+def _counted_at(arm: ArmCounters | None, answers: list[Any], taken_at: float) -> float:
+    """When a version had answered as much as the reading says: what Prometheus scraped is up to some seconds older than the reading."""
+    if arm is None:
+        return taken_at
+    finished = sorted(at for answer in answers if (at := _finished(answer)) > arm.started_at)
+    counted = sum(arm.requests)
+    return min(taken_at, finished[counted - 1]) if 0 < counted <= len(finished) else taken_at
+
+
+def _finished(answer: dict[str, Any]) -> float:
+    return float(answer["asked_at"] + answer["latency_us"] / 1e6)
 
 
 def _advanced(
@@ -95,7 +124,7 @@ def _advanced(
     sums, squares = list(arm.score_sum), list(arm.score_square_sum)
     slow = {bound: list(counts) for bound, counts in arm.slow.items()}
     for answer in answers:
-        if not since < answer["asked_at"] + answer["latency_us"] / 1e6 <= until:
+        if not since < _finished(answer) <= until:
             continue
         place, score = bucket(answer["user"]), answer["score"]
         requests[place] += 1
@@ -114,6 +143,11 @@ def _advanced(
         score_histogram=tuple(histogram),
         slow={bound: tuple(counts) for bound, counts in slow.items()},
     )
+
+
+def answers(logs: Iterable[Path]) -> int:
+    """How many answers to users are logged."""
+    return sum(1 for _ in _answers(logs))
 
 
 def _answers(logs: Iterable[Path]) -> Iterator[dict[str, Any]]:

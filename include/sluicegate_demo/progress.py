@@ -13,6 +13,8 @@ from sluicegate_demo.airflow import Airflow
 from sluicegate_demo.world import MODEL, Clients
 
 DAGS = (f"{MODEL}_ingest", f"{MODEL}_retrain", f"{MODEL}_release")
+RESULTS_EVERY = 1.0
+"""Seconds between two lists of results, which a store may be asked for."""
 _FACTS = [k for k in Kind if k not in (Kind.EVIDENCE, Kind.LOOKED, Kind.FOLLOWED_UP)]
 
 
@@ -22,7 +24,7 @@ class Progress:
     def __init__(self, ports: Ports, clients: Clients) -> None:
         self._ports, self._clients = ports, clients
         self._begun, self._told, self._seen = time.monotonic(), 0, set[str]()
-        self._spoke = 0.0
+        self._spoke = self._asked_at = 0.0
 
     def say(self, text: str) -> None:
         """One line with the time since the beginning."""
@@ -51,11 +53,18 @@ class Progress:
         for event in self._ports.journal.events(MODEL, after=self._told, kinds=_FACTS):
             self._told = event.number
             self.say(f"  {_sentence(event)}")
-        for path in sorted(self._ports.settings.results.glob("*/result.json")):
-            if path.parent.name not in self._seen and not path.parent.name.startswith("."):
-                self._seen.add(path.parent.name)
-                order = json.loads((path.parent / "order.json").read_text())
-                self.say(f"  {order['action']}: {_result(order['action'], json.loads(path.read_text()))}")
+        if time.monotonic() >= self._asked_at + RESULTS_EVERY:
+            self._asked_at = time.monotonic()
+            self._tell_results()
+
+    def _tell_results(self) -> None:
+        results = self._ports.results
+        for key in sorted(set(results.keys()) - self._seen):
+            self._seen.add(key)
+            if (folder := results.find(key)) is not None:
+                action = json.loads((folder / "order.json").read_text())["action"]
+                if action != "release":  # of which the journal tells
+                    self.say(f"  {action}: {_result(action, json.loads((folder / 'result.json').read_text()))}")
 
     def _refuse_failures(self, airflow: Airflow) -> None:
         if failed := airflow.failed_tasks(*DAGS):

@@ -1,4 +1,4 @@
-"""The demonstration: three rollouts on real flights, through the real Airflow, MLflow and gateway of the local stack.
+"""The demonstration: three rollouts on real flights, through a real Airflow, MLflow and gateway, on this machine or in a cluster.
 
 before   history lands, a champion is trained on the early months and put in service
 act 1    July is served live; its labels land late; the better model is promoted by data arrival alone
@@ -12,63 +12,68 @@ from pathlib import Path
 
 from sluicegate.actions.release import status
 from sluicegate.domain.rollout import Kind, Outcome
+from sluicegate.errors import UnavailableError
 from sluicegate.local.secrets import airflow_password
 from sluicegate.local.stack import up, where
+from sluicegate.supervisord import Supervisord
 from sluicegate.wiring import Wiring, wire
 from sluicegate_demo import flights_data
 from sluicegate_demo.airflow import Airflow
+from sluicegate_demo.breach import answers
 from sluicegate_demo.picture import draw
+from sluicegate_demo.place import Pace, Place
+from sluicegate_demo.pod_log import pods_told
 from sluicegate_demo.progress import DAGS, Progress
 from sluicegate_demo.summary import summary
-from sluicegate_demo.world import MODEL, Clients, apply_change, demo_settings, fresh_world
+from sluicegate_demo.world import MODEL, Clients, apply_change
 
-JULY_RATE = 1500
-"""Requests a second at which July is replayed: as fast as one client process goes."""
-LIVE_RATE = 200
-"""Requests a second of the live traffic during the rollouts."""
 ASKED = 1500
 """Flights of August that people ask about, in any order, again and again."""
+SHIPPED_WITHIN = 60.0
+"""Seconds in which the last answers must be in the prediction logs."""
 
 
-def tell() -> int:
+def tell(place: Place) -> int:
     """Run everything; 0 when the three outcomes are the promised ones and no request failed."""
-    settings, started_at = demo_settings(), time.time()
-    fresh_world(settings)
-    ports, clients = wire(settings), Clients(settings)
+    settings, started_at = place.settings, time.time()
+    ports, clients = wire(settings), Clients(settings, place.gateway)
     progress = Progress(ports, clients)
     progress.say("writing the history: requests and labels of real flights, January to June 2013")
     flights_data.write_demo(ports.requests, settings.home / "source")
-    progress.say("starting the stack: Airflow, MLflow, Envoy, the lease guard")
+    progress.say(f"starting the stack: {place.started}")
     up(settings)
+    for name, command in place.beside.items():
+        Supervisord(settings).add(name, command)
     airflow = Airflow(f"http://{settings.host}:{settings.airflow_port}", airflow_password(settings.home))
     airflow.wait_for_dags(*DAGS)
     try:
-        _acts(ports, clients, progress, airflow)
+        _acts(ports, clients, progress, airflow, place.pace)
     finally:
         clients.stop()
     progress.tell_news()
-    return _end(ports, clients, progress, started_at)
+    _wait_for_logs(ports, clients.counts()["answered"])
+    return _end(place, ports, clients, progress, started_at)
 
 
-def _acts(ports: Wiring, clients: Clients, progress: Progress, airflow: Airflow) -> None:
+def _acts(ports: Wiring, clients: Clients, progress: Progress, airflow: Airflow, pace: Pace) -> None:
     source = ports.settings.home / "source"
     progress.say("BEFORE: labels of January to May land; a first champion is trained and put in service")
     _land(ports, source, "labels-2013-01-to-05.csv")
-    progress.wait("first champion", lambda: _ended(ports) == 1, airflow, 150)
+    progress.wait("first champion", lambda: _ended(ports) == 1, airflow, 150 * pace.patience)
     progress.say("all July flights ask the gateway, as fast as they can")
-    clients.start("july", source / "requests-2013-07.parquet", JULY_RATE, loop=False)
+    clients.start("july", source / "requests-2013-07.parquet", pace.july, loop=False)
     clients.wait()
     progress.say(f"July is over: {clients.counts()['answered']} requests answered, {clients.counts()['failed']} failed")
-    clients.start("august", source / "requests-2013-08.parquet", LIVE_RATE, loop=True, sample=ASKED)
+    clients.start("august", source / "requests-2013-08.parquet", pace.live, loop=True, sample=ASKED)
     progress.say("ACT 1: the labels of June and July land; nobody presses anything")
     _land(ports, source, "labels-2013-06.csv", "labels-2013-07.csv")
-    progress.wait("act 1", lambda: _ended(ports) == 2, airflow, 240)
+    progress.wait("act 1", lambda: _ended(ports) == 2, airflow, 240 * pace.patience)
     progress.say("ACT 2: an engineer adds the air pressure (labelled data: millibar; live since August: inches) and retrains")
     _change(ports, airflow, "pressure")
-    progress.wait("act 2", lambda: _ended(ports) == 3, airflow, 180)
+    progress.wait("act 2", lambda: _ended(ports) == 3, airflow, 180 * pace.patience)
     progress.say("ACT 3: an engineer adds 'how often was this flight asked about' with a list that is scanned at every request")
     _change(ports, airflow, "repeated_requests")
-    progress.wait("act 3", lambda: _ended(ports) == 4, airflow, 240)
+    progress.wait("act 3", lambda: _ended(ports) == 4, airflow, 240 * pace.patience)
 
 
 def _land(ports: Wiring, source: Path, *names: str) -> None:
@@ -89,29 +94,42 @@ def _ended(ports: Wiring) -> int:
     return 0 if newest is None or newest.open else len(ports.journal.events(MODEL, kinds=(Kind.OPENED,)))
 
 
-def _end(ports: Wiring, clients: Clients, progress: Progress, started_at: float) -> int:
+def _wait_for_logs(ports: Wiring, answered: int) -> None:
+    """Until the prediction logs hold every answer that users got: in a cluster they are on their way for some seconds."""
+    until = time.monotonic() + SHIPPED_WITHIN
+    while answers(ports.requests.served(MODEL)) < answered:
+        if time.monotonic() > until:
+            raise UnavailableError(f"the prediction logs do not hold all {answered} answers after {SHIPPED_WITHIN:.0f} s")
+        time.sleep(1)
+
+
+def _end(place: Place, ports: Wiring, clients: Clients, progress: Progress, started_at: float) -> int:
     """Write summary and picture, and say in six lines what happened."""
     home, finished_at = ports.settings.home, time.time()
-    facts = summary(ports, MODEL, clients.tallies, started_at, finished_at)
+    facts = summary(ports, MODEL, clients.tallies, started_at, finished_at, place.pod_log)
     (home / "summary.json").write_text(json.dumps(facts, indent=2))
     draw(ports, MODEL, home / "weights.svg", started_at, finished_at)
     progress.say(f"THE END after {finished_at - started_at:.0f} s")
     for number, r in enumerate(facts["rollouts"], 1):
         last = r["stages"][-1]
-        place = (
+        where_ended = (
             ""
             if r["outcome"] == Outcome.PROMOTED
             else f" at {'the mirror stage' if last['kind'] == 'mirror' else str(last['weight']) + ' %'}"
         )
         breach = "" if r["breach_to_zero_ms"] is None else f", breach to zero {r['breach_to_zero_ms']:.0f} ms"
-        print(f"  {number}. version {r['candidate_version']} against {r['champion_version']}: {r['outcome']}{place}{breach}")
+        print(
+            f"  {number}. version {r['candidate_version']} against {r['champion_version']}: {r['outcome']}{where_ended}{breach}"
+        )
     rows = facts["rows"]
     print(f"  4. {facts['requests_total']} requests, {facts['requests_failed']} failed")
     print(
         f"  5. {rows['in']} rows in = {rows['accepted']} accepted + {rows['quarantined']} quarantined + {rows['duplicate']} duplicates"
     )
     print(f"  6. summary {home / 'summary.json'}, picture {home / 'weights.svg'}")
-    print(f"look: {where(ports.settings)}\nstop: make down")
+    if place.pod_log is not None:
+        print(f"  7. {pods_told(facts['pods'])}, each in {place.pod_log}")
+    print(f"look: {where(ports.settings)}\nstop: {place.stop}")
     return 0 if _as_promised(facts) else 1
 
 

@@ -10,9 +10,12 @@ from sluicegate.actions.release import rollout
 from sluicegate.domain.rollout import Kind, Rollout
 from sluicegate.ports import Ports
 from sluicegate_demo.breach import breach
+from sluicegate_demo.pod_log import counts
 
 
-def summary(ports: Ports, model: str, traffic: Iterable[Path], started_at: float, finished_at: float) -> dict[str, Any]:
+def summary(
+    ports: Ports, model: str, traffic: Iterable[Path], started_at: float, finished_at: float, pod_log: Path | None = None
+) -> dict[str, Any]:
     """All that the demo promises to tell; rollouts of a first version, which has nothing to replace, stand apart."""
     opened = ports.journal.events(model, kinds=(Kind.OPENED,))
     states = [rollout(ports, model, e.rollout) for e in opened]
@@ -24,6 +27,7 @@ def summary(ports: Ports, model: str, traffic: Iterable[Path], started_at: float
         "requests_failed": sum(t["sent"] - t["answered"] for t in tallies),
         "failures": [t["failures"] for t in tallies if t["failures"]],
         "rows": _rows(ports, model),
+        **({} if pod_log is None else {"pods": counts(pod_log.read_text())}),
         "started_at": _iso(started_at),
         "finished_at": _iso(finished_at),
     }
@@ -53,7 +57,13 @@ def _rollout(ports: Ports, state: Rollout) -> dict[str, Any]:
         "breach_to_zero_ms": found.to_zero_ms if found else None,
         "breach": None
         if found is None
-        else {"began_at": found.began_at, "judged_at": found.judged_at, "last_at": found.last_candidate_request_at},
+        else {
+            "began_at": found.began_at,
+            "judged_at": found.judged_at,
+            "last_at": found.last_candidate_request_at,
+            "sensor_ms": found.sensor_ms,
+            "cut_ms": found.cut_ms,
+        },
         "opened_at": _iso(state.opened_at),
         "ended_at": _iso(state.ended_at),
     }

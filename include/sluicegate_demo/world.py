@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import yaml
 from sluicegate.local.stack import down, refuse_taken_ports
 from sluicegate.settings import Settings
 from sluicegate.supervisord import Supervisord
+from sluicegate_demo.place import Pace, Place
 
 MODEL = "flights"
 
-RELEASE = {
+RELEASE: dict[str, Any] = {
     "stages": [
         {"mirror": 30, "bake": "6s", "deadline": "60s", "min_requests": 300},
         {"weight": 5, "bake": "6s", "deadline": "60s", "min_requests": 20},
@@ -37,15 +39,23 @@ RELEASE = {
 """The demo's plan: the stages of a real one, with holds of seconds instead of hours."""
 
 
-def demo_settings() -> Settings:
+def demo_settings(name: str = "demo") -> Settings:
     """The installation's settings with the demo's own home and models."""
     settings = Settings.from_environment()
-    home = settings.home / "demo"
+    home = settings.home / name
     return replace(settings, home=home, models=home / "models")
 
 
-def fresh_world(settings: Settings) -> None:
-    """An empty home, and the flights model with short stages."""
+def local_place() -> Place:
+    """A new world on this machine alone."""
+    settings = demo_settings()
+    fresh_world(settings, {"release": RELEASE})
+    gateway = f"http://{settings.host}:{settings.gateway_port}"
+    return Place(settings, gateway, Pace(july=1500, live=200), "make down", "Airflow, MLflow, Envoy, the lease guard")
+
+
+def fresh_world(settings: Settings, changes: Mapping[str, Any]) -> None:
+    """An empty home, and in it the flights model with these keys of its spec replaced."""
     if settings.home.exists():
         down(settings)  # also what is left of a demo whose supervisor was killed
     refuse_taken_ports(settings)
@@ -53,7 +63,7 @@ def fresh_world(settings: Settings) -> None:
     target = settings.models / MODEL
     shutil.copytree(settings.project / "include" / "models" / MODEL, target, ignore=shutil.ignore_patterns("__pycache__"))
     spec = yaml.safe_load((target / "spec.yaml").read_text())
-    spec["release"] = RELEASE
+    spec |= changes
     spec["comparison"]["neutral"] = "release"
     (target / "spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
 
@@ -68,8 +78,8 @@ def apply_change(settings: Settings, name: str) -> None:
 class Clients:
     """Users who ask the gateway: one supervised process of them after the other, each counted in a file of its own."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, gateway: str) -> None:
+        self._gateway = gateway
         self._supervisord = Supervisord(settings)
         self._folder = settings.home / "traffic"
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -80,8 +90,7 @@ class Clients:
         """Begin to send the rows; the process before must have ended."""
         stats = self._folder / f"{name}.json"
         what = ("--model", MODEL, "--rows", rows, "--rate", rate, "--sample", sample, "--stats", stats)
-        gateway = f"http://{self._settings.host}:{self._settings.gateway_port}"
-        command = (sys.executable, "-m", "sluicegate_demo.replay", *what, "--gateway", gateway, *["--loop"] * loop)
+        command = (sys.executable, "-m", "sluicegate_demo.replay", *what, "--gateway", self._gateway, *["--loop"] * loop)
         self._running = f"traffic-{name}"
         self._supervisord.add(self._running, command, autorestart=False)
         self.tallies.append(stats)
