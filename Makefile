@@ -32,11 +32,11 @@ cluster-demo: install ## the same in the cluster of KUBECONFIG, all steps in pod
 cluster-down: install ## stop it and take it out of the cluster and the store
 	@$(BIN)/python -m sluicegate_demo --remove
 
-unit: install ## the tests that start neither the stack, a gateway nor a cluster, some minutes on two cores
-	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway and not cluster"
+unit: install ## the tests that start neither the stack, a gateway nor a cluster, but for the slow ones: a minute or two
+	@$(BIN)/python -m pytest -q -n 2 -m "not stack and not gateway and not cluster and not slow" $(ARGS)
 
-test: install ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+test: install ## all tests, or some: make test ARGS="-k lease"
+	@$(BIN)/python -m tests $(ARGS)
 
 up: install ## start the local stack and wait until it is healthy
 	@$(BIN)/python -m sluicegate.local up
