@@ -1,6 +1,8 @@
 """What follows the end of a rollout: the cut first, then work that may fail and is done again without touching the traffic."""
 
 import contextlib
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -19,6 +21,7 @@ from sluicegate.actions.release import (
 )
 from sluicegate.domain.rollout import Kind, Outcome
 from sluicegate.errors import LockedError, RefusedError, StaleTokenError, UnavailableError, UnfinishedError
+from sluicegate.ports import Event
 from sluicegate.testing.ports import FakePorts
 from sluicegate.testing.rollouts import begin, enter, pass_stages, watch_until_decided, weight, world
 
@@ -52,7 +55,7 @@ def down(*_: object, **__: object) -> None:
     raise UnavailableError("it does not answer")
 
 
-def interrupted(*_: object) -> None:
+def interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
@@ -240,8 +243,8 @@ class TestPromotion:
         pass_stages(ports, mine, 4)
         release = ports.journal.release
 
-        def overtaken(model: str, token: int) -> None:
-            release(model, token)
+        def overtaken(model: str, token: int, **given: Any) -> None:
+            release(model, token, **given)
             data = {"candidate": "2", "champion": "1", "reason": "doubt"}
             ports.journal.append(model, mine, Kind.REINSTATED, data, author="anna")
 
@@ -296,6 +299,37 @@ class TestReinstate:
         assert route is not None
         assert route.champion.version == "1"
         assert rollout(ports, "toy", begin(ports, "3")).champion == "1"
+
+    def test_of_two_who_ask_at_once_the_slower_leaves_the_lock_to_the_faster(
+        self, ports: FakePorts, promoted: str, monkeypatch
+    ) -> None:
+        append = ports.journal.append
+
+        def overtaken(model: str, name: str, kind: str, data: dict[str, Any], **given: Any) -> Event:
+            if kind is Kind.REINSTATED:
+                append(model, name, kind, data, **given | {"author": "faster, and killed before the route"})
+            return append(model, name, kind, data, **given)
+
+        with monkeypatch.context() as at_once:
+            at_once.setattr(ports.journal, "append", overtaken)
+            with pytest.raises(RefusedError, match="REINSTATED already"):
+                reinstate(ports, "toy", promoted, **ANNA)
+        with pytest.raises(LockedError):
+            begin(ports, "3")
+        reinstate(ports, "toy", promoted, **ANNA)
+        assert ports.router.read("toy").champion.version == "1"
+
+    def test_a_promotion_that_is_asked_again_leaves_the_lock_to_who_takes_it_back(
+        self, ports: FakePorts, promoted: str, monkeypatch
+    ) -> None:
+        with monkeypatch.context() as killed:
+            killed.setattr(ports.router, "apply", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                reinstate(ports, "toy", promoted, **ANNA)
+        lock, after = ports.journal.holder("toy"), rollout(ports, "toy", promoted)
+        monkeypatch.setattr("sluicegate.actions.release.end.rollout", lambda *_: replace(after, reinstated=False))
+        promote(ports, "toy", promoted, author="slower")
+        assert ports.journal.holder("toy") == lock
 
     def test_a_newer_rollout_has_to_be_aborted_first(self, ports: FakePorts, promoted: str) -> None:
         newer = begin(ports, "3")

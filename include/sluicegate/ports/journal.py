@@ -61,8 +61,11 @@ class Journal(Protocol):
         """
         ...
 
-    def release(self, model: str, token: int) -> None:
-        """Give the lock back and outdate its token, so that whoever still writes with it is refused; a stale token changes nothing."""
+    def release(self, model: str, token: int, *, unless: Sequence[str] = ()) -> None:
+        """Give the lock back and outdate its token, so that whoever still writes with it is refused; a stale token changes nothing.
+
+        Its holder keeps it when it has an event of one of the kinds `unless`: looked up and given back in one transaction.
+        """
         ...
 
     def holder(self, model: str) -> Lock | None:

@@ -71,9 +71,9 @@ class MemoryJournal:
         self._locks[model] = lock
         return lock
 
-    def release(self, model: str, token: int) -> None:
+    def release(self, model: str, token: int, *, unless: Sequence[str] = ()) -> None:
         held = self._locks.get(model)
-        if held is not None and held.token == token:
+        if held is not None and held.token == token and not (unless and self.events(model, held.holder, kinds=unless)):
             self._locks[model] = None
             self._tokens[model] = token + 1
 

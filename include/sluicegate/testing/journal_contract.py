@@ -127,6 +127,18 @@ class JournalContract:
         journal.append("flights", "r2", "REVERTED", {}, author="b", unless=("PROMOTED", "CUT"))
         assert [e.kind for e in journal.events("flights")] == ["PROMOTED", "REVERTED"]
 
+    def test_a_lock_is_kept_when_its_holder_has_an_event_that_forbids_its_release(self, journal: Journal) -> None:
+        token = journal.acquire("flights", "r1").token
+        journal.append("flights", "r2", "REINSTATED", {}, author="a")
+        journal.release("flights", token, unless=("REINSTATED",))
+        assert journal.holder("flights") is None
+        lock = journal.acquire("flights", "r1")
+        journal.append("flights", "r1", "REINSTATED", {}, author="a", token=lock.token)
+        journal.release("flights", lock.token, unless=("PROMOTED", "REINSTATED"))
+        assert journal.holder("flights") == lock
+        journal.release("flights", lock.token)
+        assert journal.holder("flights") is None
+
     def test_a_stale_release_changes_nothing(self, journal: Journal) -> None:
         old = journal.acquire("flights", "r1").token
         journal.release("flights", old)

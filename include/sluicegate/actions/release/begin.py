@@ -1,6 +1,6 @@
 """The first two verbs of a rollout: take the model's lock and write down the plan; put the candidate beside the champion."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +100,11 @@ def deploy(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout
     return rollout(ports, model, rollout_id)
 
 
-def give_back_lock(ports: Ports, state: Rollout) -> None:
-    """The rollout's lock: its first one, or a later one that somebody who was killed has left."""
+def give_back_lock(ports: Ports, state: Rollout, *, unless: Sequence[Kind] = ()) -> None:
+    """The rollout's lock: its first one, or a later one that somebody who was killed has left; not once it has such an event."""
     lock = ports.journal.holder(state.model)
     mine = lock is not None and lock.holder == state.rollout_id
-    ports.journal.release(state.model, lock.token if lock is not None and mine else state.token)
+    ports.journal.release(state.model, lock.token if lock is not None and mine else state.token, unless=unless)
 
 
 def target(ports: Ports, model: str, version: str) -> Target:

@@ -26,7 +26,7 @@ def promote(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollou
     _serve(ports, state)
     promoted = rollout(ports, model, rollout_id)
     if not promoted.reinstated:  # as read here: taken back a moment later, the candidate's server still has the route
-        give_back_lock(ports, promoted)
+        give_back_lock(ports, promoted, unless=(Kind.REINSTATED,))
         follow_up(ports, promoted, author=author)
     return rollout(ports, model, rollout_id)
 

@@ -59,7 +59,7 @@ def _serve_again(ports: Ports, state: Rollout, author: str, reason: str) -> None
                 model, rollout_id, Kind.REINSTATED, data, author=author, reason=reason, token=lock.token, unless=once
             )
         except RefusedError:
-            ports.journal.release(model, lock.token)
+            ports.journal.release(model, lock.token, unless=(Kind.REINSTATED,))  # then the lock is also that of who was faster
             raise
     ports.router.apply(Route(model, old, token=lock.token))
     ports.journal.append(model, rollout_id, Kind.FOLLOWED_UP, {"what": ROUTED}, author=author, token=lock.token)

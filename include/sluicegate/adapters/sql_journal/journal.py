@@ -73,10 +73,10 @@ class SqlJournal:
 
         return self._database.write(work)
 
-    def release(self, model: str, token: int) -> None:
+    def release(self, model: str, token: int, *, unless: Sequence[str] = ()) -> None:
         def work(db: Connection) -> None:
             held = _lock_row(db, model)
-            if held is not None and held.token == token:
+            if held is not None and held.token == token and _known(db, model, held.holder, unless) is None:
                 _write_lock(db, model, None, token + 1)
 
         self._database.write(work)
@@ -122,10 +122,14 @@ def _refuse_stale(db: Connection, model: str, token: int) -> None:
         raise StaleTokenError(f"token {token} for model '{model}' is older than {newest}: a newer rollout has taken over")
 
 
-def _refuse_known(db: Connection, model: str, rollout: str, kinds: Sequence[str]) -> None:
+def _known(db: Connection, model: str, rollout: str, kinds: Sequence[str]) -> str | None:
+    """One of these kinds that the rollout has an event of."""
     mine = (EVENTS.c.model == model, EVENTS.c.rollout == rollout, EVENTS.c.kind.in_([str(k) for k in kinds]))
-    found = db.execute(select(EVENTS.c.kind).where(*mine).limit(1)).scalar() if kinds else None
-    if found is not None:
+    return db.execute(select(EVENTS.c.kind).where(*mine).limit(1)).scalar() if kinds else None
+
+
+def _refuse_known(db: Connection, model: str, rollout: str, kinds: Sequence[str]) -> None:
+    if (found := _known(db, model, rollout, kinds)) is not None:
         raise RefusedError(f"rollout '{rollout}' of model '{model}' is {found} already: somebody else was faster")
 
 

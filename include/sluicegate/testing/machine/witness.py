@@ -5,6 +5,7 @@ the plan, 3 one rollout a model and no stale writer, 4 no promotion without evid
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,7 +118,7 @@ class Witness:
             case "journal", "acquire":
                 self._locked(args[1], result.token)
             case "journal", "release":
-                self._released(args[1])
+                self._released(args[1], kwargs.get("unless", ()))
             case "journal", "events":
                 actor.memory["known"] = self._written
             case "journal", "append":
@@ -153,8 +154,10 @@ class Witness:
             hold(token > self._newest, f"3: the token {token} was handed out before")
         self.holder, self.token, self._newest = holder, token, max(token, self._newest)
 
-    def _released(self, token: int) -> None:
-        if self.holder is not None and token == self.token:
+    def _released(self, token: int, unless: Sequence[str]) -> None:
+        plan = self.plans.get(self.holder or "")
+        kept = plan is not None and plan.reinstated and "REINSTATED" in unless
+        if self.holder is not None and token == self.token and not kept:
             self.holder, self._newest = None, token + 1
 
     def _wrote(self, actor: Actor, rollout: str, kind: str, data: dict[str, Any], token: int | None) -> None:
