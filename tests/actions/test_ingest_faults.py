@@ -70,6 +70,7 @@ def ingest(ports: Wiring) -> list[bool]:
     return won
 
 
+@pytest.mark.slow
 def test_killed_at_any_instant_ingest_ends_with_every_row_in_one_batch(ports: Wiring, tmp_path: Path) -> None:
     for turn in range(4):
         drop(ports, f"{turn}.csv", csv(told(n) for n in range(1000 * turn, 1000 * turn + 1000)) + b"torn\n")

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ def lines(content: bytes) -> int:
     return sum(bool(line.strip()) for line in content.replace(b"\r", b"\n").split(b"\n")) - 1
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(labels(), max_size=12), min_size=1, max_size=3), st.sampled_from(["utf-8", "cp1252", "utf-16"]))
 def test_any_rows_in_any_files_add_up(files: list[list[dict[str, Any]]], encoding: str) -> None:
@@ -53,6 +55,7 @@ def test_any_rows_in_any_files_add_up(files: list[list[dict[str, Any]]], encodin
         assert len(accepted) == len(set(accepted))
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(st.binary(max_size=300), st.binary(max_size=200).map(lambda b: HEADER.encode() + b"\n" + b)))
 def test_any_bytes_become_a_batch(content: bytes) -> None:

@@ -52,6 +52,7 @@ def test_the_model_file_is_that_of_the_mlflow_that_was_tested() -> None:
     assert version("mlflow") == WRITTEN_FOR
 
 
+@pytest.mark.slow
 def test_mlflow_opens_the_champion_and_scores_the_example_as_in_training(package: Path, tmp_path: Path) -> None:
     with mlflow_server(tmp_path) as url:
         registry = MlflowRegistry(Settings(home=tmp_path / "home", mlflow_url=url))

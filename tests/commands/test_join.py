@@ -21,6 +21,7 @@ def test_join_without_a_prometheus_says_which_setting_is_missing(
     assert "SLUICEGATE_PROMETHEUS_URL is not set" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_join_lives_without_a_prometheus_that_answers_says_so_once_and_stops_when_told(tmp_path: Path) -> None:
     port = free_port()
     environment = {**os.environ, "SLUICEGATE_PROMETHEUS_URL": "http://127.0.0.1:1"}

@@ -76,6 +76,7 @@ def installation(tmp_path: Path) -> Installation:
     return Installation(tmp_path)
 
 
+@pytest.mark.slow
 def test_two_pods_of_one_order_leave_one_result_and_its_log(installation: Installation) -> None:
     installation.commit_batch(rows=7)
     url = installation.airflow.outbox.send(SNAPSHOT)
@@ -91,6 +92,7 @@ def test_two_pods_of_one_order_leave_one_result_and_its_log(installation: Instal
     assert result["snapshot_id"] in (installation.beside(SNAPSHOT) / "log").read_text()
 
 
+@pytest.mark.slow
 def test_a_pod_that_cannot_do_its_order_says_why_beside_it(installation: Installation) -> None:
     dance = Order("dance", "toy", {"n": 1})
     process = installation.pod(installation.airflow.outbox.send(dance))
@@ -103,6 +105,7 @@ def test_a_pod_that_cannot_do_its_order_says_why_beside_it(installation: Install
     assert installation.airflow.outbox.result(dance) is None
 
 
+@pytest.mark.slow
 def test_a_url_that_is_no_order_of_this_store_is_refused(installation: Installation) -> None:
     process = installation.pod("file:///nowhere/orders/0/order.json")
     _, said = process.communicate(timeout=120)

@@ -27,6 +27,7 @@ from sluicegate.errors import LockedError, SluicegateError, UnavailableError
 from sluicegate.testing.ports import FakePorts
 from sluicegate.testing.postgres import PostgresServer
 
+pytestmark = pytest.mark.slow
 FORK = multiprocessing.get_context("fork")
 KILLS = int(os.environ.get("SLUICEGATE_JOURNAL_KILLS", "12"))
 """Rounds of kill -9."""

@@ -87,6 +87,7 @@ class TestFolderLanding(LandingContract):
         assert len(set(places)) == 1
         assert len(landing.taken("flights")) == 1
 
+    @pytest.mark.slow
     def test_kill_9_at_any_instant_of_taking_leaves_the_file_waiting_or_taken(self, tmp_path: Path) -> None:
         settings = Settings(home=tmp_path / "home")
         landing = FolderLanding(settings)

@@ -44,6 +44,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
         daemon.wait(30)
 
 
+@pytest.mark.slow
 class TestSupervisorRuntime(RuntimeContract):
     @pytest.fixture(autouse=True)
     def _settings(self, settings: Settings) -> None:

@@ -196,6 +196,7 @@ class TestRefusedModels:
         assert (len(bag.dags), bag.import_errors) == (0, {})
 
 
+@pytest.mark.slow
 def test_parsing_brings_no_heavy_library_into_airflow(tmp_path) -> None:
     import subprocess
 

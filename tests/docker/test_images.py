@@ -62,6 +62,7 @@ def test_what_an_image_asks_for_is_locked(role: str) -> None:
     assert names <= set(_pins((DOCKER / "requirements" / f"{role}.txt").read_text()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("role", "modules"),
     [
@@ -83,6 +84,7 @@ ALWAYS = {"sluicegate", "setuptools"}
 """Our own package is copied; setuptools is loaded by a hook of the environment in which tests run."""
 
 
+@pytest.mark.slow
 def test_nothing_that_the_package_ever_imports_is_missing_where_orders_are_carried_out() -> None:
     inside = set(_pins((DOCKER / "requirements" / "work.txt").read_text()))
     rooms = [path for path in (PROJECT / "include" / "sluicegate").rglob("*.py") if not {"local", "testing"} & set(path.parts)]

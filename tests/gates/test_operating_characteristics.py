@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 from sluicegate.domain.verdict import Verdict
 from sluicegate.gates import add, bounds, judge, open_case
 
+pytestmark = pytest.mark.slow
 ROLLOUTS = 40
 ALPHA = scenarios.RELEASE.alpha
 CHANCE = 1e-4

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from numpy._core._multiarray_umath import __cpu_dispatch__, __cpu_features__
 
 from sluicegate.domain.evidence import Predicted, Reading
@@ -73,6 +74,7 @@ def another_processor() -> str:
     return " ".join(name for name in __cpu_dispatch__ if __cpu_features__[name])
 
 
+@pytest.mark.slow
 def test_another_process_and_another_processor_reach_the_same_verdicts_bit_for_bit():
     journal = json.dumps([journaled(stage) for stage in range(len(RELEASE.stages))])
     here = [json.dumps(verdicts(told)) for told in json.loads(journal)]

@@ -13,6 +13,7 @@ SEED = 20261121
 LAUGHS = b"a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
 
 
+@pytest.mark.slow
 def test_a_model_server_answers_no_malformed_request_with_5xx_and_goes_on(tmp_path: Path) -> None:
     counted = siege.server(SEED, 160, tmp_path)
     assert counted["smuggled 400"] == counted["too_large 413"] == 10
@@ -25,6 +26,7 @@ def test_a_gateway_answers_no_malformed_request_with_5xx_and_goes_on(tmp_path: P
     assert not [what for what in counted if what.startswith("smuggled") and what.endswith("200")]
 
 
+@pytest.mark.slow
 def test_every_row_of_a_malformed_file_is_accepted_quarantined_or_a_duplicate(tmp_path: Path) -> None:
     counted = siege.files(SEED, 48, tmp_path)
     parts = ("rows accepted", "rows quarantined", "rows duplicate")

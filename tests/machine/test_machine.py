@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from sluicegate.testing.machine.__main__ import run
 from sluicegate.testing.machine.reached import SITUATIONS
 
@@ -10,6 +12,7 @@ SELDOM = 14
 """Situations that so few sequences may miss; `make machine` must reach them all."""
 
 
+@pytest.mark.slow
 def test_no_order_of_accidents_breaks_an_invariant_and_most_situations_were_reached() -> None:
     reached: Counter[str] = run(SEQUENCES, 20261121)
     assert reached["sequences"] >= SEQUENCES

@@ -23,6 +23,7 @@ QUICKLY = (
 """Those that a few dozen sequences suffice for, in five files."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", QUICKLY)
 def test_a_guard_that_is_taken_away_is_noticed(name: str) -> None:
     (mutation,) = [m for m in mutations.MUTATIONS if m.name == name]

@@ -52,6 +52,7 @@ def test_pulse_answers_nothing_but_health(pulse: Pulse) -> None:
     assert status(pulse.port, "/models/toy/predict")[0] == 404
 
 
+@pytest.mark.slow
 def test_busy_server_stays_alive_and_ready_while_its_own_port_keeps_everybody_waiting(tmp_path: Path) -> None:
     package, probes = toy_package(tmp_path, features=BUSY).folder, free_port()
     with running_model_server(package, "1", tmp_path, more=("--pulse-port", str(probes))) as server:
@@ -65,6 +66,7 @@ def test_busy_server_stays_alive_and_ready_while_its_own_port_keeps_everybody_wa
         slow.join()
 
 
+@pytest.mark.slow
 def test_server_told_to_stop_is_alive_and_no_longer_ready_and_still_takes_connections(tmp_path: Path) -> None:
     probes = free_port()
     more = ("--pulse-port", str(probes), "--linger", "3")

@@ -168,6 +168,7 @@ class TestWire:
         assert b"content-length: " in got
 
 
+@pytest.mark.slow
 class TestLife:
     def test_ready_tells_model_version_and_hash(self, server: ModelServer) -> None:
         facts = json.loads(get(server.port, "/health/ready"))
@@ -224,6 +225,7 @@ class TestLife:
             assert time.monotonic() - begun < 5
 
 
+@pytest.mark.slow
 class TestKill:
     def test_kill_9_under_load_leaves_all_lines_up_to_the_last_flush_and_at_most_one_torn(
         self, package: Path, tmp_path: Path

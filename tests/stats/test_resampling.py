@@ -132,6 +132,7 @@ class TestOrientation:
         assert paired_bootstrap("auc", y, champion**3, 9 * candidate, resamples=50, seed=2) == plain
 
 
+@pytest.mark.slow
 class TestLargeSamples:
     def test_condensed_bootstrap_agrees_with_the_exact_one(self):
         rng = np.random.default_rng(8)

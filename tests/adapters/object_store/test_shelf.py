@@ -176,6 +176,7 @@ shelf.commit("results", "k", pathlib.Path(sys.argv[3]))
 """
 
 
+@pytest.mark.slow
 def test_kill_9_at_any_instant_of_a_commit_leaves_all_or_nothing(world: World) -> None:
     folder = world.folder("one")
     for number in range(60):
