@@ -54,6 +54,7 @@ class PodOperator(KubernetesPodOperator):
             "schedule_timeout_seconds": pods.UNTIL_SCHEDULED_S,
             "startup_timeout_seconds": pods.UNTIL_STARTED_S,
             "termination_grace_period": pods.GRACE_S,
+            "termination_message_policy": pods.LAST_WORDS,  # the provider's default takes the place of the manifest's
         }
         super().__init__(**{**settled, **kwargs})
         self.model = model

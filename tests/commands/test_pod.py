@@ -168,11 +168,12 @@ class TestEnds:
         assert (tmp_path / "store" / "orders" / SNAPSHOT.key / "log").read_text() == "half a line\n"
 
     @pytest.mark.parametrize("code", [99, 2])
-    def test_work_that_ends_itself_without_an_error_keeps_its_exit_code(
-        self, ports: Wiring, monkeypatch: pytest.MonkeyPatch, code: int
+    def test_work_that_ends_itself_without_an_error_keeps_its_exit_code_and_the_last_word(
+        self, ports: Wiring, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], code: int
     ) -> None:
-        assert self.run(ports, monkeypatch, f"exit {code}") == code
+        assert self.run(ports, monkeypatch, f"echo no new rows; exit {code}") == code
         assert self.last_words(ports) == ""
+        assert "".join(capfd.readouterr()) == "no new rows\n"  # the cluster quotes the end of the log
 
     def test_a_request_to_stop_reaches_the_work(self, ports: Wiring, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()

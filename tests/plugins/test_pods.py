@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, TaskDeferred
 from airflow.triggers.base import TaskSuccessEvent
+from kubernetes.client import ApiClient
 from kubernetes_asyncio.client.exceptions import ApiException
 
 from sluicegate.adapters.order_pods import Claim
-from sluicegate.domain.pod import Job
+from sluicegate.domain.pod import Job, manifest
 from sluicegate.domain.spec import parse_spec
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import Settings
@@ -57,7 +58,8 @@ class ScriptedPods:
         self.removed.append(job)
 
     def plain(self, pod: Any) -> dict[str, Any]:
-        return {"metadata": {"name": pod.metadata.name, "labels": pod.metadata.labels}}
+        found: dict[str, Any] = ApiClient().sanitize_for_serialization(pod)
+        return found
 
 
 class World:
@@ -96,6 +98,16 @@ def resumed(task: Any, given: dict[str, Any], pause: TaskDeferred, pod: dict[str
     return given["ti"].pushed.get("return_value")
 
 
+def changed(wanted: Any, found: Any, where: str = "pod") -> list[str]:
+    """Where `found` differs from what is wanted; what it has besides is no difference."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return [place for key, value in wanted.items() for place in changed(value, found.get(key), f"{where}.{key}")]
+    if isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
+        return [place for n, value in enumerate(wanted) for place in changed(value, found[n], f"{where}[{n}]")]
+    same = wanted == found or (not wanted and not found)  # an empty list may be left out
+    return [] if same else [f"{where}: {found!r} instead of {wanted!r}"]
+
+
 class TestOrder:
     def test_a_started_pod_is_followed_and_its_committed_result_returned(self, monkeypatch) -> None:
         world, given, task = World(monkeypatch), context(), order_task("toy", "validate", BATCH)
@@ -110,6 +122,12 @@ class TestOrder:
         world.outbox.results[order.key] = {"rows": {"in": 3}, "long": "x" * 2000}
         assert resumed(task, given, pause, recorded("uncommitted")) == {"key": order.key, "rows": {"in": 3}}
         assert world.pods.removed == [job]
+
+    def test_airflow_changes_nothing_of_what_the_manifest_says(self, monkeypatch) -> None:
+        world = World(monkeypatch)
+        deferred(order_task("toy", "validate", BATCH), context())
+        job, body = world.pods.claimed[0]
+        assert changed(manifest(job, world.settings), body) == []
 
     def test_a_committed_result_needs_no_pod(self, monkeypatch) -> None:
         world, given, task = World(monkeypatch), context(), order_task("toy", "validate", BATCH)

@@ -66,7 +66,7 @@ def _work(args: argparse.Namespace) -> int:
         folder = Path(name)
         code = _watched(args.order_url, args.source, folder)
         failure = _failure(folder, code)
-        if failure is not None:
+        if failure is not None and (failure.kind or code < 0):  # who ended itself has had the last word
             _say(failure)
         _tell(ports, folder, failure)
     return DONE if failure is None else _exit_code(failure, code)

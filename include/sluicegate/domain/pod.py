@@ -21,6 +21,8 @@ SECRET = "sluicegate"  # noqa: S105
 USER = 10001
 GRACE_S = 30
 """Between the request to stop and the end, seconds: long enough to say why and to send the log."""
+LAST_WORDS = "FallbackToLogsOnError"
+"""Work that could not say why it ended is quoted by the end of its log."""
 UNTIL_STARTED_S = 300
 """Image pulled and container started, seconds after a node was found."""
 UNTIL_SCHEDULED_S = 1800
@@ -135,7 +137,7 @@ def _container(what: Job, settings: Settings) -> dict[str, Any]:
         "env": [{"name": name, "value": value} for name, value in sorted(_environment(settings).items())],
         "envFrom": [{"secretRef": {"name": SECRET}}],
         "resources": _amounts(what.resources),
-        "terminationMessagePolicy": "FallbackToLogsOnError",  # the last words of who could not say why
+        "terminationMessagePolicy": LAST_WORDS,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
