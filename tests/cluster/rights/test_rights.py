@@ -166,6 +166,7 @@ def test_a_role_that_tries_what_it_has_no_business_with_is_refused(what: str, ro
     [
         ("airflow", "POST", f"{CORE}/pods", _pod()),
         ("airflow", "GET", f"{CORE}/pods", None),
+        ("airflow", "GET", f"{APPS}/deployments", None),
         ("release", "GET", f"{APPS}/deployments", None),
         ("release", "GET", f"{CORE}/pods", None),
     ],
