@@ -150,13 +150,18 @@ class TestRevertWhileMuchIsGone:
         process.communicate(timeout=120)
         assert (process.returncode, rollout(world, "toy", mine).outcome) == (UNFINISHED, Outcome.REVERTED)
 
-    def test_a_journal_that_is_gone_delays_no_cut_and_a_file_keeps_it(self, world: World) -> None:
-        world.expose()
+    def test_a_journal_that_is_gone_delays_no_cut_which_a_file_keeps_and_asked_again_it_ends_the_rollout(
+        self, world: World
+    ) -> None:
+        mine = world.expose()
         told = world.run("revert", "toy", *WHY, SLUICEGATE_JOURNAL_URL=NOBODY_LISTENS)
         assert (told.code, world.weight) == (UNFINISHED, 0)
         (record,) = (world.settings.incidents / "toy").glob("*-cut-*.json")
         kept = json.loads(record.read_text())
         assert (kept["author"], kept["reason"], kept["numbers"]["weight"]) == ("anna", "customers call", 10)
+        assert rollout(world, "toy", mine).open
+        assert world.run("revert", "toy", *WHY).code == UNFINISHED
+        assert rollout(world, "toy", mine).outcome is Outcome.REVERTED
 
     def test_a_journal_that_was_deleted_delays_no_cut(self, world: World) -> None:
         world.expose()
@@ -165,13 +170,6 @@ class TestRevertWhileMuchIsGone:
         told = world.run("revert", "toy", *WHY)
         assert (told.code, world.weight) == (UNFINISHED, 0)
         assert "no rollout in the journal" in told.err
-
-    def test_asked_again_when_the_journal_is_back_it_ends_the_rollout(self, world: World) -> None:
-        mine = world.expose()
-        world.run("revert", "toy", *WHY, SLUICEGATE_JOURNAL_URL=NOBODY_LISTENS)
-        assert rollout(world, "toy", mine).open
-        assert world.run("revert", "toy", *WHY).code == UNFINISHED
-        assert rollout(world, "toy", mine).outcome is Outcome.REVERTED
 
     def test_a_gateway_that_is_gone_gets_the_cut_when_it_comes_back(
         self, world: World, gateway: "subprocess.Popen[bytes]"
