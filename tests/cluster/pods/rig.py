@@ -5,11 +5,12 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +22,9 @@ from sluicegate.domain.spec import ModelSpec
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster
 from sluicegate.wiring import Wiring, wire
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
 
 MODEL = "flights"
 PATIENT_S = 240.0
@@ -42,6 +46,15 @@ class World:
     @property
     def namespace(self) -> str:
         return self.settings.namespace
+
+    @cached_property
+    def api(self) -> "ApiClient":
+        """With all rights."""
+        return self.cluster.client()
+
+    def with_models(self, models: Path) -> Wiring:
+        """The same installation with other models."""
+        return wire(replace(self.settings, models=models))
 
     def prepare(self) -> None:
         """Accounts, Secret and data, as the manifests and ingest would leave them."""
