@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 PODS = {
-    "work": {"validate": 3, "snapshot": 4, "train": 4, "compare": 4, "register": 4},
+    "work": {"validate": 3, "snapshot": 2, "train": 4, "compare": 4, "register": 4},
     "release": {"open": 4, "deploy": 4, "enter_stage": 7, "promote": 2, "revert": 2},
 }
 """How many of each must have ended well where every step is a pod, at the least."""

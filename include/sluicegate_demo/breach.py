@@ -88,6 +88,7 @@ def _first_fail(case: Case, before: Reading, last: Reading, champion: list[Any],
     low, high = state.score_range
     old, new = _counted_at(before.champion, champion, before.taken_at), _counted_at(before.candidate, candidate, before.taken_at)
     start = min(old, new)
+    champion, candidate = ([a for a in logged if start < _finished(a) <= last.taken_at] for logged in (champion, candidate))
     for number in range(1, int((last.taken_at - start) / STEP) + 2):
         now = start + number * STEP
         reading = replace(

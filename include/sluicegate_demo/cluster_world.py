@@ -28,8 +28,8 @@ SPEC: dict[str, Any] = {
         "lease": "45s",  # outlives the seconds of a pod between `enter` and the first look of its gate
         "retention": "60s",
     },
-    "resources": {"cpu": "0.2", "memory": "2Gi"},
-    "serving": {"servers": 1, "most": 1, "cpu": "0.2"},
+    "resources": {"cpu": "0.1", "memory": "2Gi"},
+    "serving": {"servers": 1, "most": 1, "cpu": "0.1"},
 }
 """What differs from the shipped model: short stages, and pods for a small cluster."""
 PACE = Pace(july=400, live=100, patience=4)
