@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,29 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def ports(url: str) -> FakePorts:
-    """A world with a champion, a registered candidate, and a real journal."""
+    return _world(url)
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A journal that tells of a whole rollout; nobody writes to it any more."""
+
+    url: str
+    rollout_id: str
+
+
+@pytest.fixture(scope="module")
+def promoted(tmp_path_factory: pytest.TempPathFactory) -> Promotion:
+    url = f"sqlite:///{tmp_path_factory.mktemp('promoted')}/journal.db"
+    ports = _world(url)
+    rollout_id = _begin(ports)
+    assert [_watch(ports, rollout_id, index) for index in range(3)] == ["pass"] * 3
+    promote(ports, "toy", rollout_id, author="test")
+    return Promotion(url, rollout_id)
+
+
+def _world(url: str) -> FakePorts:
+    """A champion, a registered candidate, and a real journal."""
     world = FakePorts(parse_spec(SPEC, "toy/spec.yaml"))
     world.journal = SqlJournal(url)
     for version in ("1", "2"):
@@ -90,19 +112,17 @@ def _watch(
     return "never"
 
 
-def _released(ports: FakePorts) -> str:
-    rollout_id = _begin(ports)
-    assert [_watch(ports, rollout_id, index) for index in range(3)] == ["pass"] * 3
-    promote(ports, "toy", rollout_id, author="test")
-    return rollout_id
-
-
 class TestReplay:
-    def test_a_promotion_comes_out_again_at_every_look(self, ports: FakePorts, url: str) -> None:
-        rollout_id = _released(ports)
-        (one,) = replay(SqlArchive(url))
-        looks = len(ports.journal.events("toy", kinds=(Kind.EVIDENCE,)))
-        assert (one.model, one.rollout_id, one.looks, one.exact, one.differences) == ("toy", rollout_id, looks, looks, [])
+    def test_a_promotion_comes_out_again_at_every_look(self, promoted: Promotion) -> None:
+        (one,) = replay(SqlArchive(promoted.url))
+        looks = len(SqlJournal(promoted.url).events("toy", kinds=(Kind.EVIDENCE,)))
+        assert (one.model, one.rollout_id, one.looks, one.exact, one.differences) == (
+            "toy",
+            promoted.rollout_id,
+            looks,
+            looks,
+            [],
+        )
         assert looks > 20
 
     def test_a_breach_and_the_looks_before_it_come_out_again(self, ports: FakePorts, url: str) -> None:
@@ -170,18 +190,16 @@ class TestReplay:
         (one,) = replay(SqlArchive(url))
         assert (one.looks, one.differences) == (8, [])
 
-    def test_a_verdict_that_was_changed_in_the_journal_is_located(self, ports: FakePorts, url: str, tmp_path: Path) -> None:
-        _released(ports)
-        rows = _rows(url)
+    def test_a_verdict_that_was_changed_in_the_journal_is_located(self, promoted: Promotion, tmp_path: Path) -> None:
+        rows = _rows(promoted.url)
         place = next(i for i, r in enumerate(rows) if r.kind == Kind.EVIDENCE)
         rows[place] = replace(rows[place], data=rows[place].data.replace('"INCONCLUSIVE"', '"PASS"'))
         (one,) = replay(_file(tmp_path, rows))
         assert [d.number for d in one.differences] == [rows[place].number]
         assert one.differences[0].journaled.startswith("PASS")
 
-    def test_one_error_more_in_the_evidence_is_located_at_its_look(self, ports: FakePorts, url: str, tmp_path: Path) -> None:
-        _released(ports)
-        rows = _rows(url)
+    def test_one_error_more_in_the_evidence_is_located_at_its_look(self, promoted: Promotion, tmp_path: Path) -> None:
+        rows = _rows(promoted.url)
         place = max(i for i, r in enumerate(rows) if r.kind == Kind.STAGE_ENTERED)
         entered, looked = json.loads(rows[place].data), json.loads(rows[place + 1].data)
         (first,) = trail(Base(rows[place].number, entered["baseline"]), [(rows[place + 1].number, looked["reading"])])
@@ -194,10 +212,9 @@ class TestReplay:
         assert one.differences[0].number == rows[place + 1].number
 
     def test_a_verdict_of_another_judge_is_told_from_a_forged_one(
-        self, ports: FakePorts, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+        self, promoted: Promotion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        _released(ports)
-        rows = _rows(url)
+        rows = _rows(promoted.url)
         place = next(i for i, r in enumerate(rows) if r.kind == Kind.EVIDENCE)
         other = json.loads(rows[place].data) | {"judge": "0badc0de", "digest": "0" * 16}
         rows[place] = replace(rows[place], data=json.dumps(other))
@@ -205,13 +222,11 @@ class TestReplay:
         assert main(["journal", "replay", "--file", str(tmp_path / "changed.jsonl")]) == 1
         assert f"by the judge 0badc0de, this is {judge_code()}, replayed" in capsys.readouterr().out
 
-    def test_an_unknown_rollout_has_nothing_to_replay(self, ports: FakePorts, url: str) -> None:
-        _released(ports)
-        assert replay(SqlArchive(url), "toy", "unknown") == []
+    def test_an_unknown_rollout_has_nothing_to_replay(self, promoted: Promotion) -> None:
+        assert replay(SqlArchive(promoted.url), "toy", "unknown") == []
 
-    def test_evidence_without_its_stage_is_refused_by_its_event(self, ports: FakePorts, url: str, tmp_path: Path) -> None:
-        _released(ports)
-        rows = [r for r in _rows(url) if r.kind != Kind.STAGE_ENTERED]
+    def test_evidence_without_its_stage_is_refused_by_its_event(self, promoted: Promotion, tmp_path: Path) -> None:
+        rows = [r for r in _rows(promoted.url) if r.kind != Kind.STAGE_ENTERED]
         first = next(r.number for r in rows if r.kind == Kind.EVIDENCE)
         with pytest.raises(InputError, match=f"event {first} "):
             replay(_file(tmp_path, rows))
@@ -225,17 +240,20 @@ class TestCommands:
         monkeypatch.setenv("SLUICEGATE_JOURNAL_URL", url)
 
     def test_an_exported_journal_replays_without_the_database_and_without_this_machines_vector_units(
-        self, ports: FakePorts, url: str, tmp_path: Path
+        self, promoted: Promotion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        rollout_id = _released(ports)
-        looks = len(ports.journal.events("toy", kinds=(Kind.EVIDENCE,)))
+        monkeypatch.setenv("SLUICEGATE_JOURNAL_URL", promoted.url)
+        looks = len(SqlJournal(promoted.url).events("toy", kinds=(Kind.EVIDENCE,)))
         file = str(tmp_path / "journal.jsonl")
         assert main(["journal", "export", file]) == 0
         plain = {"NPY_DISABLE_CPU_FEATURES": _vector_units(), "OPENBLAS_CORETYPE": "Prescott"}
         elsewhere = os.environ | {"SLUICEGATE_JOURNAL_URL": "sqlite:////nowhere/journal.db"} | plain
         command = [sys.executable, "-m", "sluicegate", "journal", "replay", "--file", file]
         said = subprocess.run(command, env=elsewhere, capture_output=True, text=True, check=False)
-        assert said.stdout == f"toy {rollout_id}: {looks} looks ({looks} compared bit for bit), every verdict comes out again\n"
+        assert (
+            said.stdout
+            == f"toy {promoted.rollout_id}: {looks} looks ({looks} compared bit for bit), every verdict comes out again\n"
+        )
         assert (said.returncode, said.stderr) == (0, "")
 
     def test_verify_prints_the_head_and_ends_with_one_when_something_is_found(
