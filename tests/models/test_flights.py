@@ -99,11 +99,10 @@ class TestData:
     def test_a_request_carries_nothing_that_was_known_only_later(self, july: pd.DataFrame) -> None:
         assert not {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "known_at"} & set(july)
 
-    def test_the_weather_of_a_request_was_observed_before_it(self) -> None:
+    def test_the_weather_of_a_request_was_observed_before_it(self, july: pd.DataFrame) -> None:
         weather = pd.read_csv(flights._csv("weather.csv"))
         observed = weather[(weather["origin"] == "EWR") & (weather["time_hour"] == "2013-07-04T12:00:00Z")].iloc[0]
-        asked = flights.requests(7)
-        mine = asked[(asked["origin"] == "EWR") & asked["event_time"].between("2013-07-04T13:00:00Z", "2013-07-04T13:59:00Z")]
+        mine = july[(july["origin"] == "EWR") & july["event_time"].between("2013-07-04T13:00:00Z", "2013-07-04T13:59:00Z")]
         assert len(mine) > 5
         assert (mine["humid"] == observed["humid"]).all()
 
