@@ -93,7 +93,7 @@ def _first_fail(case: Case, before: Reading, last: Reading, champion: list[Any],
         now = start + number * STEP
         reading = replace(
             last,
-            taken_at=now,
+            taken_at=before.taken_at + number * STEP,  # the judge takes no reading that is older than the one before
             champion=_advanced(before.champion, champion, old, now, low, high),
             candidate=_advanced(before.candidate, candidate, new, now, low, high),
         )
