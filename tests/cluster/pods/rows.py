@@ -103,9 +103,14 @@ def preempted(play: Play) -> None:
     play.life.end()
 
 
-def mended(play: Play, *, repair: Callable[[Play], None]) -> None:
+def untouched(_: Play) -> None:
+    return
+
+
+def mended(play: Play, *, repair: Callable[[Play], None], hit: Callable[[Play], None] = untouched) -> None:
     """Fails for good; then a person does what the sentence says, and clears the task."""
     play.life.begin()
+    hit(play)
     assert play.life.end()[0] == "failed"
     repair(play)
     play.life.setup = replace(play.life.setup, patience={})
@@ -118,8 +123,11 @@ def asking(play: Play, **resources: object) -> None:
 
 
 def out_of_time(play: Play) -> None:
+    """The deadline is over at once, for the pod that is in the middle; it was ten minutes."""
     play.gate.hold(Place.READING)
-    mended(play, repair=partial(asking, deadline="10m"))
+    play.gate.wait()
+    body = {"spec": {"activeDeadlineSeconds": 1}}
+    play.ask("PATCH", f"{play.namespace}/pods/{play.pod}", body, "application/merge-patch+json")
 
 
 def image_missing(play: Play) -> None:
@@ -219,11 +227,11 @@ ROWS = (
     ),
     Row(
         "out_of_time",
-        out_of_time,
-        r"stopped at its deadline of 20 s: raise training\.resources\.deadline",
+        partial(mended, hit=out_of_time, repair=partial(asking, deadline="20m")),
+        r"stopped at its deadline of 600 s: raise training\.resources\.deadline",
         pods=2,
         began=2,
-        resources={"deadline": "20s"},
+        resources={"deadline": "10m"},
     ),
     Row("nothing_to_do", nothing_to_do, r"it has nothing to do \(exit code 99\): no new rows", complete=0, features=SKIPPING),
     Row(

@@ -65,7 +65,7 @@ class DeploymentRuntime:
         return servers
 
     def status(self, model: str) -> list[ServerStatus]:
-        mine = kube.labels("server", model=model)
+        mine = {**kube.labels("server"), "sluicegate/model": model}  # an empty name must not select everybody's
         return [self._status(model, d) for d in kube.listed(self._api, *DEPLOYMENT, self._settings.namespace, mine)]
 
     def stop(self, model: str, version: str) -> None:

@@ -66,3 +66,33 @@ NAMES = (
     "A.b_c",
 )
 """Names that a cluster would not take as they are, or would take for something else; all differ."""
+SELECTORS = (
+    "*",
+    "flights,sluicegate/role",
+    "flights)",
+    "in (flights)",
+    "!sluicegate/model",
+    "sluicegate/model!=x",
+    "flights&labelSelector=",
+    "flights?labelSelector=app",
+    "flights#",
+    "flights%2F..%2F..",
+    "metadata.name=flights",
+    "--all",
+    "--namespace=kube-system",
+    "default/flights",
+    "../default/flights",
+    "../../namespaces/kube-system/pods/x",
+    "kube-system",
+    "flights.default.svc.cluster.local",
+    "flights-v1",
+    "FLIGHTS",
+    "flights ",
+    "flights\u0000",
+    "{flights: {a: b}}",
+    "flights\nmetadata: {namespace: kube-system}",
+    '{"token": 999, "route": null}',
+    '"}],"namespace":"kube-system',
+    "\u202estthgilf",
+)
+"""Names that want to mean other objects of a cluster than the one they name: all of them, those next door, those of `flights`."""
