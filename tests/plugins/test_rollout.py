@@ -131,7 +131,7 @@ class TestEnds:
             with_follower(mine).execute(context())
 
 
-def interrupted(*_: object) -> None:
+def interrupted(*_: object, **__: object) -> None:
     raise KeyboardInterrupt
 
 
