@@ -141,6 +141,17 @@ def open_again(ports: FakePorts) -> str:
     return newer
 
 
+def promoted_but_not_routed(ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Version 2 is champion by the journal; whoever promoted it was killed before the gateway heard of it."""
+    mine = begin(ports)
+    pass_stages(ports, mine, 4)
+    with monkeypatch.context() as killed:
+        killed.setattr(ports.router, "apply", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            promote(ports, "toy", mine, author="test")
+    return mine
+
+
 class TestTwoAtOnce:
     """Another one reverts the rollout between two calls of the first."""
 
@@ -226,6 +237,17 @@ class TestPromotion:
         promote(ports, "toy", mine, author="test")
         assert ports.registry.aliases == {"champion": "2"}
 
+    def test_a_version_that_the_gateway_still_sends_users_to_is_not_stopped_by_a_later_revert(
+        self, ports: FakePorts, monkeypatch
+    ) -> None:
+        promoted_but_not_routed(ports, monkeypatch)
+        ports.journal.release("toy", ports.journal.holder("toy").token)
+        ports.register("1", champion="2", predicted=None)
+        back = open_rollout(ports, "toy", "1", author="test", run_id="back").rollout_id
+        revert(ports, "toy", back, **ANNA)
+        assert ports.router.read("toy").champion.version == "1"
+        assert "1" in [s.target.version for s in ports.runtime.status("toy")]
+
     def test_a_rollout_that_is_cut_in_this_instant_is_not_promoted(self, ports: FakePorts, monkeypatch) -> None:
         mine = begin(ports)
         pass_stages(ports, mine, 4)
@@ -299,6 +321,16 @@ class TestReinstate:
         assert route is not None
         assert route.champion.version == "1"
         assert rollout(ports, "toy", begin(ports, "3")).champion == "1"
+
+    def test_one_that_is_refused_leaves_the_lock_to_a_promotion_that_is_not_routed_yet(
+        self, ports: FakePorts, monkeypatch
+    ) -> None:
+        mine = promoted_but_not_routed(ports, monkeypatch)
+        lock = ports.journal.holder("toy")
+        monkeypatch.setattr(ports.runtime, "status", down)
+        with pytest.raises(UnavailableError):
+            reinstate(ports, "toy", mine, **ANNA)
+        assert (lock.holder, ports.journal.holder("toy")) == (mine, lock)
 
     def test_of_two_who_ask_at_once_the_slower_leaves_the_lock_to_the_faster(
         self, ports: FakePorts, promoted: str, monkeypatch

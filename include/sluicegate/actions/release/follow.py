@@ -95,9 +95,10 @@ def _stop_candidate(ports: Ports, state: Rollout) -> None:
 
 
 def _needed(ports: Ports, state: Rollout, version: str) -> bool:
-    """Whether a newer rollout, or the service itself, uses this version's server."""
+    """Whether a newer rollout, or the service itself, uses this version's server: by the journal, and by what the gateway does."""
     newest = status(ports, state.model)
-    if champion_version(ports, state.model) == version:
+    route = ports.router.read(state.model)
+    if version in (champion_version(ports, state.model), None if route is None else route.champion.version):
         return True
     if newest is None or newest.rollout_id == state.rollout_id:
         return False

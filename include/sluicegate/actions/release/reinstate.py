@@ -31,7 +31,6 @@ def reinstate(ports: Ports, model: str, rollout_id: str, *, author: str, reason:
     state = rollout(ports, model, rollout_id)
     if not state.reinstated:
         _refuse(ports, state)
-    ports.journal.release(model, state.token)  # what a promotion that was killed may have left
     if ROUTED in state.followed_up:
         give_back_lock(ports, state)
     else:
@@ -50,6 +49,7 @@ def _serve_again(ports: Ports, state: Rollout, author: str, reason: str) -> None
     """Under a lock of its own, which is kept when the route cannot be written: until then no newer rollout may begin."""
     model, rollout_id = state.model, state.rollout_id
     old = _ready(ports, state)
+    ports.journal.release(model, state.token)  # what a promotion that was killed may have left, for a newer one
     lock = ports.journal.acquire(model, rollout_id)
     if not state.reinstated:
         data = {"champion": state.champion, "candidate": state.candidate, "reason": reason}
