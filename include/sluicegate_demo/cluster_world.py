@@ -44,8 +44,8 @@ def cluster_place(load: str) -> Place:
     _say(f"the images of {PROJECT}, and their way to the nodes")
     found = images(place.cluster, load)
     _say(f"installing into namespace {place.namespace}, router {settings.router}")
-    _empty_store(settings)
     place.remove()
+    _empty_store(settings)
     host = prometheus.address_towards(api_server(place.cluster))
     port = prometheus.free_port(host)
     url = settings.prometheus_url or f"http://{host}:{port}"

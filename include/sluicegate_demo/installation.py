@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sluicegate.errors import UnavailableError
+from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster
 from sluicegate_demo.prometheus import PROXIES
 
 KUBERNETES = PROJECT / "docker" / "kubernetes"
 AWS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_REGION")
+MARK = "sluicegate/demo"
+"""Label of a namespace that may be deleted with all that is in it."""
 READY_WITHIN_S = 300
 PARTS = {
     "envoy": ("deployment/sluicegate-gateway",),
@@ -54,7 +56,15 @@ class Installation:
         return self.settings.namespace
 
     def remove(self) -> None:
-        """Nothing of the demo is left in the cluster; removing again changes nothing."""
+        """Nothing of the demo is left in the cluster; removing again changes nothing.
+
+        RefusedError for a namespace that no demo has made: it may be anybody's, with all that is in it.
+        """
+        found = self._kubectl("get", "namespace", self.namespace, "--ignore-not-found", "-o", "json")
+        if found and json.loads(found)["metadata"]["labels"].get(MARK) != "true":
+            raise RefusedError(
+                f"namespace '{self.namespace}' was not made by the demo, which would delete it: set SLUICEGATE_NAMESPACE to another"
+            )
         self._kubectl("delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=180s")
         for kind in ("rolebinding", "role"):
             self._kubectl("-n", PROXIES, "delete", kind, f"{self.namespace}-prometheus", "--ignore-not-found")
@@ -62,7 +72,10 @@ class Installation:
     def make(self, images: Mapping[str, str], prometheus_url: str) -> None:
         """Everything but Airflow, ready."""
         things = self._things(images, prometheus_url)
-        self.cluster.apply([thing for thing in things if thing["kind"] == "Namespace"])
+        spaces = [thing for thing in things if thing["kind"] == "Namespace"]
+        for space in spaces:
+            space["metadata"]["labels"][MARK] = "true"
+        self.cluster.apply(spaces)
         password = secrets.token_urlsafe(18)
         self.cluster.apply([*self._secrets(password), *(thing for thing in things if thing["kind"] != "Namespace")])
         if self.settings.router == "gateway-api":

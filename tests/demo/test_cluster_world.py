@@ -9,13 +9,15 @@ import pytest
 import yaml
 
 from sluicegate.domain.spec import parse_spec
-from sluicegate.errors import InputError, UnavailableError
+from sluicegate.errors import InputError, RefusedError, UnavailableError
+from sluicegate.settings import Settings
 from sluicegate.testing.cluster import Cluster
 from sluicegate.testing.gateway import free_port
 from sluicegate_demo import __main__ as demo
 from sluicegate_demo import images as demo_images
 from sluicegate_demo.cluster_world import SPEC, cluster_place
 from sluicegate_demo.images import ROLES, images
+from sluicegate_demo.installation import Installation
 from sluicegate_demo.world import RELEASE, demo_settings, fresh_world
 
 NODES = {"items": [{"status": {"images": [{"names": ["here:1", "localhost/sluicegate-work:1"]}]}} for _ in range(2)]}
@@ -69,6 +71,15 @@ class TestLacks:
         assert demo.main() == 1
         assert capsys.readouterr().err.startswith("UnavailableError: there is no program `kubectl` on PATH")
         assert not (tmp_path / "home").exists()
+
+
+def test_a_namespace_that_no_demo_has_made_is_not_deleted(tools: Path, tmp_path: Path) -> None:
+    asked = tmp_path / "asked"
+    theirs = json.dumps({"metadata": {"labels": {"kubernetes.io/metadata.name": "production"}}})
+    script(tools, "kubectl", f"open({str(asked)!r}, 'a').write(' '.join(sys.argv[1:]) + chr(10)); print({theirs!r})")
+    with pytest.raises(RefusedError, match="'production' was not made by the demo"):
+        Installation(Cluster({"PATH": str(tools)}), Settings(namespace="production")).remove()
+    assert "delete" not in asked.read_text()
 
 
 class TestImages:
