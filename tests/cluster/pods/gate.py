@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from tests.cluster.pods.rig import PATIENT_S
+
 from sluicegate.testing.relay import Address, Heard, Relay
 
 _REQUEST = re.compile(rb"([A-Z]+) (\S+) HTTP/1\.1\r\n")
 _ANSWER = re.compile(rb"(?:HTTP/1\.1 100 [^\r]*\r\n(?:[^\r]+\r\n)*\r\n)?HTTP/1\.1 ([2-5]\d\d) ")
-PATIENT_S = 240.0
 
 
 class Place(Enum):

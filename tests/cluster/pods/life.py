@@ -18,13 +18,12 @@ from typing import Any
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 from kubernetes.client import models as k8s
-from tests.cluster.pods.rig import Task
+from tests.cluster.pods.rig import PATIENT_S, Task
 
 from sluicegate.domain import pod_fate
 from sluicegate_airflow.errors import RETRIES
 from sluicegate_airflow.orders import order_task
 
-PATIENT_S = 240.0
 Told = tuple[str, Any]
 """How a task ended, `success`, `failed` or `skipped`, and with what."""
 Deferral = Mapping[str, Any]

@@ -81,10 +81,6 @@ class World:
         """Run a shell script in the pod's container, as soon as there is one."""
         self.wait(lambda: self.kubectl("exec", pod, "--", "sh", "-c", script, check=False).returncode == 0, f"exec {script}")
 
-    def hold(self, pod: str) -> None:
-        """Stop the work in the middle, so that there is time for an accident."""
-        self.inside(pod, f"kill -STOP {WORK}")
-
     def kubectl(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         return self.cluster.kubectl("--namespace", self.namespace, *arguments, check=check)
 

@@ -189,7 +189,7 @@ def things(number: int) -> dict[str, object]:
 
 ROWS = (
     Row("worker_killed", worker_killed, FOLLOWED),
-    Row("triggerer_killed", triggerer_killed, ""),
+    Row("triggerer_killed", triggerer_killed, "measure took"),  # the whole log of the work, by the second triggerer
     Row("dispatched_twice", dispatched_twice, FOLLOWED),
     Row("cleared", partial(stopped_by_a_person, cleared=True), "is being deleted: waiting until it is gone", pods=2, began=2),
     Row("marked_failed", partial(stopped_by_a_person, cleared=False), "", pods=2, began=2),
