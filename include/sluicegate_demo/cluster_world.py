@@ -39,6 +39,7 @@ PACE = Pace(july=800, live=100, patience=4)
 def cluster_place(load: str) -> Place:
     """A new world in the cluster: what was left of another one goes first."""
     place = Installation(found_cluster(), _settings())
+    place.check()
     settings = place.settings
     fresh_world(settings, SPEC)
     _say(f"the images of {PROJECT}, and their way to the nodes")

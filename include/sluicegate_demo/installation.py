@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sluicegate.errors import RefusedError, UnavailableError
+from sluicegate.errors import InputError, RefusedError, UnavailableError
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster
 from sluicegate_demo.prometheus import PROXIES
@@ -54,6 +54,18 @@ class Installation:
     @property
     def namespace(self) -> str:
         return self.settings.namespace
+
+    def check(self) -> None:
+        """Refuse a router that could not work here, before anything is made."""
+        router = self.settings.router
+        if router not in PARTS:
+            raise InputError(f"SLUICEGATE_ROUTER is '{router}': the demo goes through {' or '.join(PARTS)}")
+        accepted = ("get", "gatewayclass", "envoy", "-o", "jsonpath={.status.conditions[?(@.type=='Accepted')].status}")
+        if router == "gateway-api" and self.cluster.kubectl(*accepted, check=False).stdout != "True":
+            raise UnavailableError(
+                "the cluster has no accepted GatewayClass 'envoy': install Envoy Gateway 1.9 or newer and allow Lua "
+                "(docs/kubernetes.md, Routers), or take SLUICEGATE_ROUTER=envoy"
+            )
 
     def remove(self) -> None:
         """Nothing of the demo is left in the cluster; removing again changes nothing.

@@ -64,6 +64,18 @@ class TestLacks:
         with pytest.raises(InputError, match="SLUICEGATE_STORE_URL is not set"):
             cluster_place("")
 
+    @pytest.mark.parametrize(
+        ("router", "sentence"), [("istio", "envoy or gateway-api"), ("gateway-api", "no accepted GatewayClass")]
+    )
+    def test_a_router_that_cannot_work_here(
+        self, tools: Path, monkeypatch: pytest.MonkeyPatch, router: str, sentence: str
+    ) -> None:
+        script(tools, "kubectl", "")
+        for name, value in (("KUBECONFIG", "/nowhere"), ("SLUICEGATE_STORE_URL", "s3://b/p"), ("SLUICEGATE_ROUTER", router)):
+            monkeypatch.setenv(name, value)
+        with pytest.raises((InputError, UnavailableError), match=sentence):
+            cluster_place("")
+
     def test_a_lack_ends_the_demo_with_one_sentence_and_changes_nothing(
         self, tools: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
     ) -> None:
