@@ -139,9 +139,13 @@ class TestWhoIsServedByWhom:
         assert shown is not None
         assert shown.weight == 0
 
-    def test_mirror_copies_what_either_serves(self, world: World) -> None:
+    def test_mirror_copies_what_the_champion_serves(self, world: World) -> None:
         world.router.apply(at(25, mirror=20))
-        assert {rule.arm: rule.copies for rule in world.rules("flights") if rule.backend} == {"candidate": 20, "champion": 20}
+        assert {rule.arm: rule.copies for rule in world.rules("flights") if rule.backend} == {"candidate": 0, "champion": 20}
+
+    def test_a_request_says_who_answers_it_so_that_its_copy_is_known_as_one(self, world: World) -> None:
+        world.router.apply(at(25, mirror=20))
+        assert {rule.arm: rule.answers for rule in world.rules("flights") if rule.backend} == {"candidate": "2", "champion": "1"}
 
     def test_route_to_a_server_of_another_namespace_is_refused(self, world: World) -> None:
         with pytest.raises(RefusedError, match=r"no Service of namespace 'sg'"):

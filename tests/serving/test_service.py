@@ -136,6 +136,11 @@ class TestEvidence:
         assert (sum(bench.arm("mirror")["requests"]), sum(bench.arm("answer")["requests"])) == (1, 1)
         assert [line["role"] for line in bench.logged()] == ["mirror", "answer"]
 
+    def test_a_request_that_another_version_answers_is_a_copy(self, bench: Bench) -> None:
+        bench.ask(toy_row(1), x_sluicegate_version="another")
+        bench.ask(toy_row(2), x_sluicegate_version=bench.service.version)
+        assert [line["role"] for line in bench.logged()] == ["mirror", "answer"]
+
     def test_latency_counts_from_the_gateways_start_when_that_is_sane(self, bench: Bench) -> None:
         now = time.time()
         bench.ask(toy_row(1), now, x_sluicegate_start=str(int((now - 0.5) * 1e6)))

@@ -16,6 +16,10 @@ PARTS = 10_000
 BUCKETS = 200
 """Number of user-hash buckets in the evidence; independent of the assignment, so that every arm fills all of them."""
 
+ANSWERS = "x-sluicegate-version"
+"""Header of a request: the version whose answer the user gets. Whoever else gets the request has a copy. Not every gateway marks
+copies: Envoy Gateway does not since 1.6."""
+
 
 @dataclass(frozen=True)
 class Target:

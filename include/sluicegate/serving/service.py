@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from sluicegate.domain.route import bucket
+from sluicegate.domain.route import ANSWERS, bucket
 from sluicegate.errors import PackageError, RequestError, SluicegateError, SpecError
 from sluicegate.serving.counters import Counters
 from sluicegate.serving.package import Model
@@ -25,7 +25,8 @@ OLDEST_START_S = 60.0
 LONGEST_START = 17
 """Digits of a gateway's start time; with hundreds of them it is no number that can be divided."""
 _SHADOW = b"-shadow"
-"""What Envoy appends to the host of a mirrored request."""
+"""What Envoy appends to the host of a mirrored request, unless it is told not to."""
+_ANSWERS = ANSWERS.encode()
 Headers = Mapping[bytes, bytes]
 """Lower-case header names -> values."""
 Complain = Callable[[str], None]
@@ -54,6 +55,7 @@ class Service:
         self._score, self._decide, self._value = model.score_row, model.decide, model.value
         self._segments = bool(manifest.segments)
         self._id, self._time, self._user = manifest.request_id, manifest.event_time, manifest.user_id
+        self._version = version.encode()
         self._label = {"model": manifest.model, "version": version}
 
     def predict(self, body: bytes, headers: Headers, received_at: float) -> tuple[int, bytes]:
@@ -63,7 +65,7 @@ class Service:
             row, user = self._checked(body, headers)
         except RequestError as e:
             return self.refuse(400 if e.field is None else 422, str(e), e.field)
-        role = _role(headers)
+        role = _role(headers, self._version)
         begun = _begun(headers.get(b"x-sluicegate-start"), received_at)
         try:
             score = self._score(self._visible(row))
@@ -181,8 +183,8 @@ def memory_bytes() -> float | None:
         return None
 
 
-def _role(headers: Headers) -> str:
-    if _SHADOW in headers.get(b"host", b""):
+def _role(headers: Headers, version: bytes) -> str:
+    if _SHADOW in headers.get(b"host", b"") or headers.get(_ANSWERS, version) != version:
         return "mirror"
     return "answer" if headers.get(b"x-envoy-attempt-count", b"1") == b"1" else "retry"
 

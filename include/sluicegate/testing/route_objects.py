@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sluicegate.domain.route import ANSWERS
 from sluicegate.domain.route_table import HEADER, bucket_header
 from sluicegate.kube import ConflictError
 
@@ -56,6 +57,8 @@ class Rule:
     copies: int
     """Percent that is mirrored."""
     answer_headers: Mapping[str, str]
+    answers: str = ""
+    """Version that a request is told to be answered by."""
 
 
 def http_route_rules(thing: Thing) -> list[Rule]:
@@ -97,6 +100,7 @@ def _http_rule(rule: Thing) -> Rule:
     patterns = [header["value"] for header in match.get("headers", []) if header["name"] == HEADER]
     mirrors = [f["requestMirror"] for f in rule["filters"] if f["type"] == "RequestMirror"]
     answers = [f["responseHeaderModifier"]["set"] for f in rule["filters"] if f["type"] == "ResponseHeaderModifier"]
+    asked = [f["requestHeaderModifier"]["set"] for f in rule["filters"] if f["type"] == "RequestHeaderModifier"]
     backends = rule.get("backendRefs", [])
     return Rule(
         match["path"]["value"],
@@ -105,6 +109,7 @@ def _http_rule(rule: Thing) -> Rule:
         backends[0]["name"] if backends else "",
         mirrors[0]["percent"] if mirrors else 0,
         {header["name"]: header["value"] for header in answers[0]},
+        {header["name"]: header["value"] for header in asked[0]}[ANSWERS] if asked else "",
     )
 
 
@@ -118,6 +123,7 @@ def _virtual_rule(rule: Thing) -> Rule:
         routes[0]["destination"]["host"].split(".")[0] if routes else "",
         int(mirrors[0]["percentage"]["value"]) if mirrors else 0,
         rule["headers"]["response"]["set"],
+        rule["headers"].get("request", {}).get("set", {}).get(ANSWERS, ""),
     )
 
 

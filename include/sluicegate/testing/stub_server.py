@@ -11,6 +11,8 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 
+from sluicegate.domain.route import ANSWERS
+
 
 @dataclass
 class Seen:
@@ -64,7 +66,7 @@ class StubServer:
         return behaviour.status, {"version": self.version, "headers": headers, "bytes": len(body)}
 
     def _count(self, headers: dict[str, str]) -> None:
-        if headers["host"].endswith("-shadow"):
+        if headers["host"].endswith("-shadow") or headers.get(ANSWERS, self.version) != self.version:
             self.seen.copies += 1
         else:
             self.seen.answers += 1

@@ -1,6 +1,8 @@
 """Routes on a real API server, followed by real proxies: our own Envoys, and those of the Gateway API."""
 
+import json
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import sqrt
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,6 +89,16 @@ class TestWhoIsServedByWhom:
         answer = one(gateway, model, "N1")
         assert (answer.version, answer.served_by) == ("1", "champion")
         assert "mirror" not in answer.body["headers"]["host"]
+
+    def test_a_server_can_tell_a_copy_from_a_request_of_its_own(
+        self, gateway: ClusterGateway, router: Router, model: str
+    ) -> None:
+        router.apply(route(gateway, model, 0, mirror=100))
+        before = seen(gateway, "candidate")
+        for number in range(10):
+            one(gateway, model, f"N{number}")
+        assert eventually(lambda: seen(gateway, "candidate")["copies"] == before["copies"] + 10) >= 0
+        assert seen(gateway, "candidate")["answers"] == before["answers"]
 
 
 class TestServersSee:
@@ -210,6 +223,14 @@ def test_service_accounts_have_the_rights_that_routing_needs(
     airflow.apply(route(gateway, model, 5))
     release.remove(model, 1)
     assert router.read(model) is None
+
+
+def seen(gateway: ClusterGateway, server: str) -> dict[str, Any]:
+    """What a stub has got."""
+    address = gateway.kubectl("get", "service", server, "-o", "jsonpath={.spec.clusterIP}")
+    with urllib.request.urlopen(f"http://{address}:8080/seen", timeout=10) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+    return found
 
 
 def one(gateway: ClusterGateway, model: str, user: str | None, *headers: str) -> Answer:

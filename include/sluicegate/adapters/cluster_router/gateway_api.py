@@ -19,7 +19,7 @@ from typing import Any
 
 from sluicegate.adapters.cluster_router.dialect import TIMEOUT, Body, service
 from sluicegate.adapters.cluster_router.objects import Kind
-from sluicegate.domain.route import Route, Target
+from sluicegate.domain.route import ANSWERS, Route, Target
 from sluicegate.domain.route_table import HEADER, anybody, candidate_pattern, mark
 from sluicegate.domain.route_text import SHOWN, seen_as
 
@@ -78,11 +78,13 @@ class GatewayApi:
         filters = [
             {
                 "type": "RequestHeaderModifier",
-                "requestHeaderModifier": {"set": [_header("x-sluicegate-start", "%START_TIME(%s%6f)%")]},
+                "requestHeaderModifier": {
+                    "set": [_header("x-sluicegate-start", "%START_TIME(%s%6f)%"), _header(ANSWERS, target.version)]
+                },
             },
             {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [_header("x-served-by", arm)]}},
         ]
-        if route.mirror and route.candidate is not None:
+        if route.mirror and route.candidate is not None and arm == "champion":
             copy = {"backendRef": self._backend(route.candidate), "percent": route.mirror}
             filters.append({"type": "RequestMirror", "requestMirror": copy})
         return {

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sluicegate.domain.route import PARTS, Route, Target
+from sluicegate.domain.route import ANSWERS, PARTS, Route, Target
 from sluicegate.domain.route_text import EXPIRED_LONG_AGO, SHOWN, route_of, seen_as, shown
 
 Document = dict[str, Any]
@@ -95,6 +95,7 @@ def route_configuration(routes: Iterable[Route], *, telling: bool = False) -> Do
                 "domains": ["*"],
                 "include_request_attempt_count": True,
                 "request_headers_to_add": [_header("x-sluicegate-start", "%START_TIME(%s%6f)%")],
+                "request_headers_to_remove": [ANSWERS],  # copies are told by their host here; nobody else may call his own one
                 "response_headers_to_add": [_header("x-served-by", "%UPSTREAM_METADATA(sluicegate:arm)%")],
                 "retry_policy": _retries(),
                 "routes": [entry for route in ordered for entry in _entries(route)]
