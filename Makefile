@@ -54,7 +54,7 @@ lint: install ## ruff, mypy (strict), import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@PYTHONPATH=plugins $(BIN)/lint-imports
 
 format: install ## let ruff rewrite
 	@$(BIN)/ruff check --fix-only .

@@ -17,7 +17,7 @@ from airflow.sdk import DAG, Param, task_group
 from sluicegate_airflow import ingest
 from sluicegate_airflow.assets import arrival_or_cron, batches
 from sluicegate_airflow.discovery import about, valid_models
-from sluicegate_airflow.orders import order_task
+from sluicegate_airflow.tasks import order_task
 
 ONLY = Param(
     None,

@@ -24,7 +24,8 @@ from sluicegate_airflow.assets import candidates
 from sluicegate_airflow.discovery import about, valid_models
 from sluicegate_airflow.gates import GateSensor, patience
 from sluicegate_airflow.retention import RetentionSensor
-from sluicegate_airflow.rollout import PERSISTENT, BeginOperator, OutcomeOperator, verb_task
+from sluicegate_airflow.rollout import PERSISTENT, BeginOperator, OutcomeOperator
+from sluicegate_airflow.tasks import verb_task
 
 VERSION = Param(
     None, type=["null", "string"], pattern="^[0-9]+$", title="Version", description="Registered version to release, e.g. 3"

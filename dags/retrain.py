@@ -17,7 +17,7 @@ from airflow.sdk import DAG, Param
 from sluicegate_airflow import retrain
 from sluicegate_airflow.assets import batches, candidates
 from sluicegate_airflow.discovery import about, valid_models
-from sluicegate_airflow.orders import order_task
+from sluicegate_airflow.tasks import order_task
 
 AS_OF = Param(
     None,

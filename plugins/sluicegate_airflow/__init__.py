@@ -3,7 +3,9 @@
 discovery.py       models → Dags: which models there are, what their Dags have in common
 assets.py          the three assets that chain the Dags, and what watches the landing area
 errors.py          our errors → how a task ends and whether it is tried again
-orders.py          a unit of work as a task; inputs.py what goes into each
+tasks.py           an order or a verb as a task: carried out here, or in a pod
+orders.py          an order as a process; inputs.py what goes into each
+pods.py            an order or a verb as a pod, pod_trigger.py what follows it
 ingest.py          land, quarantine, commit, publish
 rollout.py         open, deploy, enter, promote, revert, outcome, retire; pauses.py the wait while a person holds it
 operate.py         a person pauses, approves, aborts, takes back

@@ -1,8 +1,4 @@
-"""A unit of work as a task: the order is carried out elsewhere, the task follows it and takes its committed result.
-
-Dag files call `order_task` and nothing else of this module, so that where the work runs is decided here: a process group of this
-machine in the local profile, a pod in the cluster.
-"""
+"""An order in a process group of this machine: the task follows it, shows its log and takes its committed result."""
 
 import json
 import time
@@ -16,7 +12,6 @@ from airflow.sdk import BaseOperator, Context
 from sluicegate.domain.order import Order
 from sluicegate.errors import SluicegateError, UnavailableError
 from sluicegate.ports import Orders, OrderStatus
-from sluicegate.settings import Settings
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.inputs import INPUTS
@@ -28,22 +23,6 @@ POLL = 0.2
 LONGEST = timedelta(hours=12)
 LARGEST = 1000
 """Characters of JSON above which a part of a result stays in the result folder and does not travel through XCom."""
-
-
-def order_task(model: str, action: str, given: Mapping[str, Any] | None = None, **kwargs: Any) -> BaseOperator:
-    """The task that carries out the order `action`.
-
-    Parameters
-    ----------
-    given : mapping
-        What the order is made from, usually outputs of earlier tasks; `inputs.INPUTS[action]` turns it into the order's inputs.
-    """
-    kind: type[BaseOperator] = ReportedOrderOperator if action == "compare" else OrderOperator
-    if Settings.from_environment().profile == "kubernetes":
-        from sluicegate_airflow import pods  # brings Kubernetes, which a local parse has no use for
-
-        kind = pods.ReportedPodOrderOperator if action == "compare" else pods.PodOrderOperator
-    return kind(task_id=kwargs.pop("task_id", action), model=model, action=action, given=dict(given or {}), **kwargs)
 
 
 class OrderOperator(BaseOperator):

@@ -1,7 +1,6 @@
 """The tasks of a rollout: each asks for one verb of `sluicegate.actions.release` and says what came of it.
 
-Dag files call `verb_task`, so that where a verb is carried out is decided here: in the task itself in the local profile, in a pod in
-the cluster. What only reads the journal to choose a branch needs no pod in either.
+What only reads the journal to choose a branch does so in the task itself, in every profile.
 """
 
 from collections.abc import Mapping
@@ -13,7 +12,6 @@ from airflow.sdk.exceptions import AirflowSkipException
 from sluicegate.domain.rollout import Outcome
 from sluicegate.errors import InputError, PausedError, RefusedError
 from sluicegate.ports import Ports
-from sluicegate.settings import Settings
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.pauses import PauseTrigger
@@ -23,16 +21,6 @@ PERSISTENT = 40
 GREEN, YELLOW, RED = "#d9ead3", "#fff2cc", "#f4cccc"
 ROLLOUT = "{{ ti.xcom_pull(task_ids='open', key='return_value')['rollout_id'] }}"
 """Id of the run's rollout, from the task `open`; a template, so that the graph shows the story and not an edge to every task."""
-
-
-def verb_task(model: str, verb: str, index: int | None = None, **kwargs: Any) -> BaseOperator:
-    """The task that carries out the verb; `index` is the stage's position in the plan, for enter_stage."""
-    kind: type[BaseOperator] = ReleaseOperator
-    if Settings.from_environment().profile == "kubernetes":
-        from sluicegate_airflow import pods  # brings Kubernetes, which a local parse has no use for
-
-        kind = pods.PodReleaseOperator
-    return kind(task_id=kwargs.pop("task_id", verb), model=model, verb=verb, index=index, **kwargs)
 
 
 class ReleaseOperator(BaseOperator):

@@ -12,7 +12,8 @@ from sluicegate.errors import UnavailableError
 from sluicegate.ports.orders import OrderStatus
 from sluicegate_airflow import orders
 from sluicegate_airflow.errors import POLICY
-from sluicegate_airflow.orders import order_task, small
+from sluicegate_airflow.orders import small
+from sluicegate_airflow.tasks import order_task
 
 BATCH = {"batch": {"batch_id": "b1", "name": "labels.csv"}}
 

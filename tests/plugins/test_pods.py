@@ -23,10 +23,9 @@ from sluicegate.settings import Settings
 from sluicegate.testing.outbox import MemoryOutbox
 from sluicegate_airflow import pod_trigger, pods
 from sluicegate_airflow import rollout as shell
-from sluicegate_airflow.orders import order_task
 from sluicegate_airflow.pauses import PauseTrigger
 from sluicegate_airflow.pod_trigger import PodTrigger
-from sluicegate_airflow.rollout import verb_task
+from sluicegate_airflow.tasks import order_task, verb_task
 
 PODS = Path(__file__).parents[1] / "domain" / "pods"
 SPEC = {

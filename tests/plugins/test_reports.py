@@ -17,7 +17,7 @@ from sluicegate.ports.orders import OrderStatus
 from sluicegate.settings import Settings
 from sluicegate_airflow import orders, reports
 from sluicegate_airflow.links import REPORTS, ReportLink
-from sluicegate_airflow.orders import order_task
+from sluicegate_airflow.tasks import order_task
 from sluicegate_plugin import SluicegatePlugin
 
 KEY = "0123456789abcdef" * 2

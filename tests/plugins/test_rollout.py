@@ -10,7 +10,8 @@ from sluicegate.domain.spec import parse_spec
 from sluicegate.testing.ports import FakePorts
 from sluicegate.testing.rollouts import BRIEF, PREDICTED
 from sluicegate_airflow import rollout as shell
-from sluicegate_airflow.rollout import OutcomeOperator, ReleaseOperator, verb_task
+from sluicegate_airflow.rollout import OutcomeOperator, ReleaseOperator
+from sluicegate_airflow.tasks import verb_task
 
 AUTHOR = "airflow:toy_release"
 

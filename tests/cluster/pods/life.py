@@ -22,7 +22,7 @@ from tests.cluster.pods.rig import PATIENT_S, Task
 
 from sluicegate.domain import pod_fate
 from sluicegate_airflow.errors import RETRIES
-from sluicegate_airflow.orders import order_task
+from sluicegate_airflow.tasks import order_task
 
 Told = tuple[str, Any]
 """How a task ended, `success`, `failed` or `skipped`, and with what."""

@@ -11,7 +11,7 @@ from sluicegate.domain.order import Order
 from sluicegate.domain.pod import Job, manifest
 from sluicegate.domain.resources import Resources
 from sluicegate.testing.hostile.strings import NAMES
-from sluicegate_airflow.orders import order_task
+from sluicegate_airflow.tasks import order_task
 
 HOSTILE = [*NAMES, "kube-system/x"]
 
