@@ -94,6 +94,7 @@ def _gateway(args: argparse.Namespace) -> None:
     if args.prepare:
         prepare_gateway(settings)
         return
+    # SIGTERM is left unheard: a pod stops all its containers at once, and the Envoy beside still answers what it has
     with Alive(settings.host, args.port) as alive:
         run_guard(replica_ports(settings), looked=alive.beat)
 
@@ -101,12 +102,13 @@ def _gateway(args: argparse.Namespace) -> None:
 def _keeper(args: argparse.Namespace) -> None:
     from sluicegate.actions.guard import run_guard
     from sluicegate.commands.alive import Alive
+    from sluicegate.commands.stop import stopped
     from sluicegate.wiring import keeper_ports
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    ports = keeper_ports()
+    ports, stop = keeper_ports(), stopped()
     with Alive(ports.settings.host, args.port) as alive:
-        run_guard(ports, looked=alive.beat)
+        run_guard(ports, looked=alive.beat, stopped=lambda: stop(0))
 
 
 def _sweep(_: argparse.Namespace) -> None:
