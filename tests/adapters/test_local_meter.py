@@ -1,6 +1,7 @@
 """The meter reads what servers, gateway and logs counted, says what it could not read, and forgets nothing by a restart."""
 
 import json
+import os
 import random
 import signal
 import threading
@@ -327,7 +328,8 @@ class TestRealGateway:
         route, meter = rig.apply(), LocalMeter(rig.settings)
         before = meter.read(route, since=since_now())
         rig.champion.process.send_signal(signal.SIGSTOP)
-        threading.Timer(0.2, lambda: rig.champion.process.send_signal(signal.SIGCONT)).start()
+        os.waitid(os.P_PID, rig.champion.process.pid, os.WSTOPPED)  # a moment after the signal
+        threading.Timer(0.5, lambda: rig.champion.process.send_signal(signal.SIGCONT)).start()
         (answer,) = rig.ask(1)
         after = meter.read(route, since=since_now())
         assert answer.answered_at - answer.sent_at > 0.15
