@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sluicegate import folders
 from sluicegate.adapters.folder_results import MARKER, FolderResults
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import Settings
@@ -29,6 +30,18 @@ class TestFolderResults(ResultsContract):
         assert results.find("k1") is None
         with pytest.raises(UnavailableError, match=MARKER):
             results.commit("k1", work(tmp_path, "two"))
+
+    def test_what_is_being_committed_is_no_key_yet(self, results: FolderResults, tmp_path: Path, monkeypatch) -> None:
+        during, rename = [], folders._rename
+
+        def watched(fresh: Path, target: Path) -> bool:
+            assert (fresh / MARKER).is_file()  # beside its place, and whole: the next moment it is published
+            during.append(results.keys())
+            return rename(fresh, target)
+
+        monkeypatch.setattr(folders, "_rename", watched)
+        results.commit("k1", work(tmp_path, "one"))
+        assert (during, results.keys()) == ([[]], ["k1"])
 
     def test_of_eight_commits_at_once_all_see_the_same_result(self, results: FolderResults, tmp_path: Path) -> None:
         folders, seen = [work(tmp_path, str(n)) for n in range(8)], []

@@ -20,7 +20,7 @@ class FolderResults:
         return folder if (folder / MARKER).is_file() else None
 
     def keys(self) -> list[str]:
-        return sorted(marker.parent.name for marker in self._root.glob(f"*/{MARKER}"))
+        return sorted(marker.parent.name for marker in self._root.glob(f"[!.]*/{MARKER}"))
 
     def commit(self, key: str, folder: Path) -> Path:
         publish(folder, child(self._root, key), {MARKER: key})
