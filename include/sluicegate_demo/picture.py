@@ -82,9 +82,9 @@ def _traffic(axes: Axes, logs: list[Path], started_at: float, finished_at: float
     top = 1.6 * float(np.median(total[total > 0]))
     axes.stackplot(seconds[:-1], served.values(), labels=[f"version {name}" for name in served], colors=_COLOURS, alpha=0.85)
     axes.set_ylim(0, top)
-    burst = int(np.argmax(total > top))
-    text = f"all of July, up to {total.max():.0f} a second →"
-    axes.annotate(text, (burst, top), (-4, -14), textcoords="offset points", ha="right")
+    over = int(np.flatnonzero(total > top).max(initial=0))
+    text = f"← all of July, up to {total.max():.0f} a second"
+    axes.annotate(text, (over + 1, top), (6, -14), textcoords="offset points", ha="left")
     axes.set_title("Answers to users, by model version", loc="left")
     axes.set_ylabel("requests per second")
     axes.set_xlabel("time since the demo began [minutes:seconds]")

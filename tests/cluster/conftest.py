@@ -1,16 +1,22 @@
 """What every test of the real cluster shares. All tests in this folder have the marker `cluster`."""
 
+import json
 import os
+import subprocess
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sluicegate.errors import UnavailableError
 from sluicegate.testing.cluster import Cluster, Images, bring_up, bring_up_gateway, expected
 
 HERE = Path(__file__).parent
+ISTIO = "v1.31.1"
+"""Of the Go module istio.io/api, which carries the published schemas."""
+ISTIO_KINDS = ("VirtualService", "EnvoyFilter", "DestinationRule")
 STRICT = bool(os.environ.get("CI")) and expected()
 """CI with a cluster: what is skipped then is a part that nobody tested."""
 
@@ -74,6 +80,20 @@ def module_namespaces(cluster: Cluster) -> Iterator[Callable[[], str]]:
 def gateway_class(cluster: Cluster) -> str:
     """An accepted GatewayClass with a real data plane."""
     return bring_up_gateway(cluster)
+
+
+@pytest.fixture(scope="session")
+def istio_schemas(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Istio's published definitions, on the API server."""
+    folder: Path = tmp_path_factory.mktemp("istio")
+    path = {"cwd": folder, "env": cluster.environment, "check": True, "capture_output": True, "text": True}
+    subprocess.run(["go", "mod", "init", "schemas"], **path)
+    fetched = subprocess.run(["go", "mod", "download", "-json", f"istio.io/api@{ISTIO}"], **path)
+    text = (Path(json.loads(fetched.stdout)["Dir"]) / "kubernetes" / "customresourcedefinitions.gen.yaml").read_text()
+    wanted = [each for each in yaml.safe_load_all(text) if each and each["spec"]["names"]["kind"] in ISTIO_KINDS]
+    cluster.apply(wanted, "--server-side", "--force-conflicts")
+    names = [f"crd/{each['metadata']['name']}" for each in wanted]
+    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
 
 
 @pytest.fixture(scope="session")

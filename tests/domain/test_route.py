@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xxhash
 
-from sluicegate.domain.route import BUCKETS, PARTS, Route, Target, bucket, fence, is_candidate, position
+from sluicegate.domain.route import BUCKETS, PARTS, Route, Target, bucket, fence, in_header, is_candidate, position
 from sluicegate.errors import RefusedError, StaleTokenError
 
 A, B = Target("1", "127.0.0.1", 9), Target("2", "127.0.0.1", 10)
@@ -107,3 +107,15 @@ def test_token_as_new_as_the_newest_passes(newest: int, token: int) -> None:
 def test_older_token_is_fenced_off() -> None:
     with pytest.raises(StaleTokenError, match=r"token 2 .*'m'.* 3"):
         fence("m", 3, 2)
+
+
+@pytest.mark.parametrize(
+    "version", ["", "%DOWNSTREAM_REMOTE_ADDRESS%", "1\r\nx-served-by: champion", "1 2", "../1", "ä", "1" * 64]
+)
+def test_a_version_that_a_proxy_could_take_for_something_else_is_named_in_no_header(version: str) -> None:
+    with pytest.raises(RefusedError, match="cannot be named in a header"):
+        in_header(version)
+
+
+def test_a_version_of_letters_and_digits_is_named_in_a_header_as_it_is() -> None:
+    assert [in_header(version) for version in ("1", "2026-11.rc_1")] == ["1", "2026-11.rc_1"]

@@ -4,6 +4,7 @@ Assignment is nested: user u gets the candidate when xxh64(salt + ":" + u) mod 1
 leaves the candidate; a new rollout has a new salt and so reshuffles who goes first. The gateway computes the same number.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 
 import xxhash
@@ -19,6 +20,7 @@ BUCKETS = 200
 ANSWERS = "x-sluicegate-version"
 """Header of a request: the version whose answer the user gets. Whoever else gets the request has a copy. Not every gateway marks
 copies: Envoy Gateway does not since 1.6."""
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,15 @@ def next_route(present: Route | None, route: Route) -> Route:
             "a weight only grows or is cut, so somebody else is a stage further"
         )
     return replace(route, reached=max(reached, route.weight))
+
+
+def in_header(version: str) -> str:
+    """The version as the header ANSWERS has it; RefusedError for one that a proxy could take for something else."""
+    if not _VERSION.fullmatch(version):
+        raise RefusedError(
+            f"version '{version[:80]}' cannot be named in a header: letters, digits, '.', '_' and '-', at most 63, none of these first"
+        )
+    return version
 
 
 def position(salt: str, user: str) -> int:

@@ -29,7 +29,11 @@ def test_an_overlay_is_accepted_whole(overlay: str, cluster: Cluster, namespace:
 
 
 @pytest.mark.parametrize("router", ROUTERS)
-def test_every_router_is_accepted_beside_the_base(router: str, cluster: Cluster, namespace: str, gateway_class: str) -> None:
+def test_every_router_is_accepted_beside_the_base(
+    router: str, request: pytest.FixtureRequest, cluster: Cluster, namespace: str, gateway_class: str
+) -> None:
+    if router == "istio":
+        request.getfixturevalue("istio_schemas")
     more = (MANIFESTS / "routers" / router, MANIFESTS / "watching", MANIFESTS / "policies")
     _accepted(cluster, cluster.rendered(MANIFESTS / "base", namespace, *more, images=NOWHERE))
 

@@ -1,10 +1,7 @@
 """VirtualServices and EnvoyFilters on a real API server, under the schemas that Istio publishes. No Istio follows them here."""
 
-import json
-import subprocess
 from collections.abc import Callable
 from functools import cache, partial
-from pathlib import Path
 
 import pytest
 import yaml
@@ -21,28 +18,11 @@ from sluicegate.testing.cluster import Cluster
 from sluicegate.testing.route_objects import bucket_of, meets, virtual_service_rules, virtual_service_salt
 from sluicegate.testing.router_contract import RouterContract
 
-VERSION = "v1.31.1"
-"""Of the Go module istio.io/api, which carries the published schemas."""
-KINDS = ("VirtualService", "EnvoyFilter", "DestinationRule")
 EDGE = PROJECT / "docker" / "kubernetes" / "routers" / "istio" / "edge.yaml"
 
 
 @pytest.fixture(scope="module")
-def schemas(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Istio's published definitions, on the API server."""
-    folder: Path = tmp_path_factory.mktemp("istio")
-    subprocess.run(["go", "mod", "init", "schemas"], cwd=folder, check=True, capture_output=True)
-    fetch = ["go", "mod", "download", "-json", f"istio.io/api@{VERSION}"]
-    place = json.loads(subprocess.run(fetch, cwd=folder, check=True, capture_output=True, text=True).stdout)["Dir"]
-    text = (Path(place) / "kubernetes" / "customresourcedefinitions.gen.yaml").read_text()
-    wanted = [each for each in yaml.safe_load_all(text) if each and each["spec"]["names"]["kind"] in KINDS]
-    cluster.apply(wanted, "--server-side", "--force-conflicts")
-    names = [f"crd/{each['metadata']['name']}" for each in wanted]
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=60s", *names)
-
-
-@pytest.fixture(scope="module")
-def router(cluster: Cluster, schemas: None, module_namespaces: Callable[[], str]) -> ClusterRouter:
+def router(cluster: Cluster, istio_schemas: None, module_namespaces: Callable[[], str]) -> ClusterRouter:
     """Over the API server; what a gateway would follow is read from the objects as Istio documents them."""
     namespace = module_namespaces()
     with pytest.MonkeyPatch.context() as patch:
@@ -73,6 +53,6 @@ def test_schema_refuses_what_is_no_virtual_service(router: ClusterRouter, cluste
         cluster.apply([wrong], "--dry-run=server")
 
 
-def test_edge_is_accepted(schemas: None, cluster: Cluster) -> None:
+def test_edge_is_accepted(istio_schemas: None, cluster: Cluster) -> None:
     thing = yaml.safe_load(EDGE.read_text())
     cluster.apply([{**thing, "metadata": {**thing["metadata"], "namespace": "default"}}], "--dry-run=server", "--validate=strict")

@@ -19,7 +19,7 @@ from typing import Any
 
 from sluicegate.adapters.cluster_router.dialect import TIMEOUT, Body, service
 from sluicegate.adapters.cluster_router.objects import Kind
-from sluicegate.domain.route import ANSWERS, Route, Target
+from sluicegate.domain.route import ANSWERS, Route, Target, in_header
 from sluicegate.domain.route_table import HEADER, anybody, candidate_pattern, mark
 from sluicegate.domain.route_text import SHOWN, seen_as
 
@@ -79,7 +79,7 @@ class GatewayApi:
             {
                 "type": "RequestHeaderModifier",
                 "requestHeaderModifier": {
-                    "set": [_header("x-sluicegate-start", "%START_TIME(%s%6f)%"), _header(ANSWERS, target.version)]
+                    "set": [_header("x-sluicegate-start", "%START_TIME(%s%6f)%"), _header(ANSWERS, in_header(target.version))]
                 },
             },
             {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [_header("x-served-by", arm)]}},

@@ -16,7 +16,7 @@ from typing import Any
 
 from sluicegate.adapters.cluster_router.dialect import TIMEOUT, Body, service
 from sluicegate.adapters.cluster_router.objects import Kind
-from sluicegate.domain.route import ANSWERS, Route, Target
+from sluicegate.domain.route import ANSWERS, Route, Target, in_header
 from sluicegate.domain.route_table import HEADER, anybody, candidate_pattern, mark
 from sluicegate.domain.route_text import SHOWN, seen_as
 
@@ -84,7 +84,7 @@ class Istio:
             "match": [_match(f"/models/{route.model}/predict", pattern)],
             "route": [{"destination": self._destination(target)}],
             "headers": {
-                "request": {"set": {"x-sluicegate-start": "%START_TIME(%s%6f)%", ANSWERS: target.version}},
+                "request": {"set": {"x-sluicegate-start": "%START_TIME(%s%6f)%", ANSWERS: in_header(target.version)}},
                 "response": {"set": {"x-served-by": arm}},
             },
             "timeout": TIMEOUT,
