@@ -13,6 +13,7 @@ import yaml
 from sluicegate.errors import InputError
 from sluicegate.local.stack import down
 from sluicegate.settings import PROJECT, Settings
+from sluicegate.testing.gateway import free_port
 from sluicegate_demo import prometheus
 from sluicegate_demo.images import images
 from sluicegate_demo.installation import Installation, api_server, found_cluster
@@ -48,7 +49,7 @@ def cluster_place(load: str) -> Place:
     place.remove()
     _empty_store(settings)
     host = prometheus.address_towards(api_server(place.cluster))
-    port = prometheus.free_port(host)
+    port = free_port(host)
     url = settings.prometheus_url or f"http://{host}:{port}"
     watching = {} if settings.prometheus_url else {"prometheus": prometheus.command(settings.home / "prometheus", host, port)}
     place.make(found, url)

@@ -59,8 +59,7 @@ def counts(log: str) -> dict[str, dict[str, dict[str, int]]]:
 
 def pods_told(found: dict[str, dict[str, dict[str, int]]]) -> str:
     """The counts in a line."""
-    ended = [f"{number} {phase}" for actions in found.values() for phases in actions.values() for phase, number in phases.items()]
-    kinds = sum((Counter({word: int(n)}) for n, word in map(str.split, ended)), Counter[str]())
+    kinds = sum((Counter(phases) for actions in found.values() for phases in actions.values()), Counter[str]())
     return f"{kinds.total()} pods: " + ", ".join(f"{number} {phase}" for phase, number in sorted(kinds.items()))
 
 

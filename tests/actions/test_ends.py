@@ -1,6 +1,7 @@
 """What follows the end of a rollout: the cut first, then work that may fail and is done again without touching the traffic."""
 
 import contextlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -145,11 +146,16 @@ def promoted_but_not_routed(ports: FakePorts, monkeypatch: pytest.MonkeyPatch) -
     """Version 2 is champion by the journal; whoever promoted it was killed before the gateway heard of it."""
     mine = begin(ports)
     pass_stages(ports, mine, 4)
+    killed_before_the_route(ports, monkeypatch, lambda: promote(ports, "toy", mine, author="test"))
+    return mine
+
+
+def killed_before_the_route(ports: FakePorts, monkeypatch: pytest.MonkeyPatch, verb: Callable[[], object]) -> None:
+    """Whoever carries out the verb dies where the gateway was to hear of it."""
     with monkeypatch.context() as killed:
         killed.setattr(ports.router, "apply", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            promote(ports, "toy", mine, author="test")
-    return mine
+            verb()
 
 
 class TestTwoAtOnce:
@@ -310,10 +316,7 @@ class TestReinstate:
     def test_killed_before_the_route_it_is_finished_by_the_next_who_asks(
         self, ports: FakePorts, promoted: str, monkeypatch
     ) -> None:
-        with monkeypatch.context() as killed:
-            killed.setattr(ports.router, "apply", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                reinstate(ports, "toy", promoted, **ANNA)
+        killed_before_the_route(ports, monkeypatch, lambda: reinstate(ports, "toy", promoted, **ANNA))
         with pytest.raises(LockedError):
             begin(ports, "3")
         reinstate(ports, "toy", promoted, author="ben", reason="again")
@@ -354,10 +357,7 @@ class TestReinstate:
     def test_a_promotion_that_is_asked_again_leaves_the_lock_to_who_takes_it_back(
         self, ports: FakePorts, promoted: str, monkeypatch
     ) -> None:
-        with monkeypatch.context() as killed:
-            killed.setattr(ports.router, "apply", interrupted)
-            with pytest.raises(KeyboardInterrupt):
-                reinstate(ports, "toy", promoted, **ANNA)
+        killed_before_the_route(ports, monkeypatch, lambda: reinstate(ports, "toy", promoted, **ANNA))
         lock, after = ports.journal.holder("toy"), rollout(ports, "toy", promoted)
         monkeypatch.setattr("sluicegate.actions.release.end.rollout", lambda *_: replace(after, reinstated=False))
         promote(ports, "toy", promoted, author="slower")

@@ -7,7 +7,8 @@ import pytest
 
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import PROJECT
-from sluicegate_demo.prometheus import PROXIES, address_towards, command, configuration, free_port
+from sluicegate.testing.gateway import free_port
+from sluicegate_demo.prometheus import PROXIES, address_towards, command, configuration
 
 SHIPPED = (PROJECT / "docker" / "kubernetes" / "watching" / "scrape.yml").read_text()
 

@@ -20,7 +20,8 @@ BUCKETS = 200
 ANSWERS = "x-sluicegate-version"
 """Header of a request: the version whose answer the user gets. Whoever else gets the request has a copy. Not every gateway marks
 copies: Envoy Gateway does not since 1.6."""
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+VERSION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?")
+"""Of a version's name, where it becomes part of an address, a label or a header."""
 
 
 @dataclass(frozen=True)
@@ -134,9 +135,9 @@ def next_route(present: Route | None, route: Route) -> Route:
 
 def in_header(version: str) -> str:
     """The version as the header ANSWERS has it; RefusedError for one that a proxy could take for something else."""
-    if not _VERSION.fullmatch(version):
+    if not VERSION.fullmatch(version):
         raise RefusedError(
-            f"version '{version[:80]}' cannot be named in a header: letters, digits, '.', '_' and '-', at most 63, none of these first"
+            f"version '{version[:80]}' cannot be named in a header: letters, digits, '.', '_' and '-', at most 63, no mark first or last"
         )
     return version
 

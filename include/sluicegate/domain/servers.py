@@ -1,16 +1,15 @@
 """The model servers of a version: what a spec asks for them, what they may be called, and how many a weight needs."""
 
 import math
-import re
 from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
 from sluicegate.domain.parts import NAME, Duration, Part
 from sluicegate.domain.resources import Cores, Size, Toleration, node_labels
+from sluicegate.domain.route import VERSION
 from sluicegate.errors import RefusedError
 
-_VERSION = re.compile(r"^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
 READY_WITHIN_S = {"local": 60.0, "kubernetes": 300.0}
 """By profile: a node may have to fetch the image first."""
 
@@ -69,7 +68,7 @@ def refuse_names(model: str, version: str) -> None:
     """RefusedError for a model or version that no spec and no registry could have named."""
     for what, name, allowed in (
         ("model", model, NAME.fullmatch(model)),
-        ("version", version, _VERSION.fullmatch(version)),
+        ("version", version, VERSION.fullmatch(version)),
     ):
         if not allowed:
             raise RefusedError(

@@ -19,13 +19,13 @@ BELOW_EPHEMERAL = (15_000, 32_000)
 """Ports that the kernel does not give to outgoing connections."""
 
 
-def free_port() -> int:
+def free_port(host: str = "127.0.0.1") -> int:
     """A port on which nothing listens now."""
     for port in random.SystemRandom().sample(range(*BELOW_EPHEMERAL), 200):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((host, port))
             except OSError:
                 continue
             return port
