@@ -29,7 +29,7 @@ PARTS = {
     "envoy": ("deployment/sluicegate-gateway",),
     "gateway-api": ("deployment/sluicegate-keeper", "gateway/sluicegate"),
 }
-"""What must be ready besides the database, by router."""
+"""What must be ready besides the database and the sweep, by router."""
 
 
 def found_cluster() -> Cluster:
@@ -92,7 +92,8 @@ class Installation:
         self.cluster.apply([*self._secrets(password), *(thing for thing in things if thing["kind"] != "Namespace")])
         if self.settings.router == "gateway-api":
             self._let_proxies_be_found()
-        for part in ("statefulset/sluicegate-postgresql", "deployment/sluicegate-mlflow", *PARTS[self.settings.router]):
+        ours = ("statefulset/sluicegate-postgresql", "deployment/sluicegate-mlflow", "deployment/sluicegate-sweep")
+        for part in (*ours, *PARTS[self.settings.router]):
             self._wait(part)
 
     def addresses(self) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class Installation:
         return self._get("gateway/sluicegate", "{.status.addresses[0].value}")
 
     def _things(self, images: Mapping[str, str], prometheus_url: str) -> list[dict[str, Any]]:
-        parts = ("watching", "database", "database/trial")
+        parts = ("sweep", "watching", "database", "database/trial")
         more = (KUBERNETES / "routers" / self.settings.router, *(KUBERNETES / part for part in parts))
         things = self.cluster.rendered(KUBERNETES / "base", self.namespace, *more, images=images)
         for thing in things:
@@ -132,6 +133,7 @@ class Installation:
         told = {
             "SLUICEGATE_JOURNAL_URL": f"postgresql+psycopg://sluicegate:{password}@sluicegate-postgresql/journal",
             "SLUICEGATE_MLFLOW_URL": "http://sluicegate-mlflow:5000",
+            "SLUICEGATE_STORE_URL": self.settings.store_url,
             "MLFLOW_ARTIFACTS_DESTINATION": f"{self.settings.store_url}/mlflow",
         }
         return [self._secret("sluicegate", {**told, **opened}), self._secret("sluicegate-database", {"password": password})]

@@ -1,24 +1,19 @@
 """What holds a model's lock and has nobody behind it any more is ended, and nothing else is."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
 from sluicegate.actions.release import enter_stage, open_watch, pause, promote, rollout
-from sluicegate.actions.release.abandoned import Sweep
+from sluicegate.actions.release.abandoned import Sweep, run_sweep
 from sluicegate.domain.rollout import Kind, Outcome
 from sluicegate.domain.spec import ABANDONED_S
+from sluicegate.errors import UnavailableError
 from sluicegate.testing.ports import FakePorts
 from sluicegate.testing.rollouts import begin, enter, watch_until_decided, weight, world
 
 
 @pytest.fixture
-def ports(tmp_path: Path) -> FakePorts:
-    found = world()
-    (tmp_path / "toy").mkdir()
-    found.settings = replace(found.settings, models=tmp_path)
-    return found
+def ports() -> FakePorts:
+    return world()
 
 
 @pytest.fixture
@@ -82,11 +77,38 @@ def test_lock_that_was_taken_for_something_that_never_began_is_given_back(ports:
     assert ports.journal.holder("toy") is None
 
 
-def test_model_whose_folder_is_removed_meanwhile_is_not_forgotten(ports: FakePorts, sweep: Sweep) -> None:
+def test_model_that_has_no_files_here_is_swept_as_well(ports: FakePorts, sweep: Sweep) -> None:
     rollout_id = begin(ports)
-    sweep.look()
-    (ports.settings.models / "toy").rmdir()
+    assert not (ports.settings.models / "toy").exists()
     assert silence(ports, sweep, ABANDONED_S + 1) == [rollout_id]
+
+
+def test_lock_that_was_given_back_and_taken_again_is_counted_anew(ports: FakePorts, sweep: Sweep) -> None:
+    first = ports.journal.acquire("toy", "first")
+    assert silence(ports, sweep, 0.9 * ABANDONED_S) == []
+    ports.journal.release("toy", first.token)
+    ports.journal.acquire("toy", "second")
+    assert silence(ports, sweep, 0.9 * ABANDONED_S) == []
+    assert silence(ports, sweep, 0.2 * ABANDONED_S) == ["second"]
+
+
+def test_journal_that_does_not_answer_is_asked_again_and_the_sweep_is_not_well_meanwhile(
+    ports: FakePorts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    answers, looks, beats = [UnavailableError("the database is away"), [], []], 0, []
+
+    def locked() -> list[str]:
+        nonlocal looks
+        looks += 1
+        answer = answers[looks - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(ports.journal, "locked", locked)
+    run_sweep(ports, stopped=lambda _: looks == len(answers), looked=lambda: beats.append(looks))
+    assert beats == [2, 3]
+    assert "the database is away" in caplog.text
 
 
 def test_end_that_cannot_be_made_now_is_made_at_a_later_look(ports: FakePorts, sweep: Sweep) -> None:

@@ -34,9 +34,9 @@ class TestPrograms:
         names = [part.name for part in programs(settings, ENVOY)]
         assert names == ["gateway", "guard", "mlflow", "sweep", *AIRFLOW]
 
-    def test_with_a_cluster_only_airflow_and_the_sweep_are_here(self, settings: Settings) -> None:
+    def test_with_a_cluster_only_airflow_is_here(self, settings: Settings) -> None:
         away = replace(settings, profile="kubernetes")
-        assert [part.name for part in programs(away, ())] == ["sweep", *AIRFLOW]
+        assert [part.name for part in programs(away, ())] == [*AIRFLOW]
         assert list(ports_needed(away)) == ["Airflow"]
 
     def test_the_gateway_starts_before_what_uses_it(self, settings: Settings) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from sluicegate.commands import Verbs
     from sluicegate.wiring import Wiring
 
+SWEPT_WITHIN_S = 60.0
+"""An end that is made within one look may have to wait for servers and the store."""
 FIRST = -10
 """Niceness of the guard, where that is allowed: a lease ends in time also on a machine that is too busy for everything else."""
 
@@ -41,6 +43,7 @@ def add_commands(verbs: "Verbs") -> None:
     gateway.add_argument("--port", type=int, default=8080, help="where it says whether it still looks (GET /)")
     gateway.set_defaults(run=_gateway)
     sweep = verbs.add_parser("sweep", help="end rollouts that nobody works on any more; runs until stopped")
+    sweep.add_argument("--port", type=int, help="where it says whether it still looks (GET /); nowhere when not given")
     sweep.set_defaults(run=_sweep)
 
 
@@ -111,8 +114,16 @@ def _keeper(args: argparse.Namespace) -> None:
         run_guard(ports, looked=alive.beat, stopped=lambda: stop(0))
 
 
-def _sweep(_: argparse.Namespace) -> None:
+def _sweep(args: argparse.Namespace) -> None:
     from sluicegate.actions.release.abandoned import run_sweep
+    from sluicegate.commands.alive import Alive
+    from sluicegate.commands.stop import stopped
     from sluicegate.wiring import wire
 
-    run_sweep(wire())
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    ports, stop = wire(), stopped()
+    if args.port is None:
+        run_sweep(ports, stopped=stop)
+        return
+    with Alive(ports.settings.host, args.port, within=SWEPT_WITHIN_S) as alive:
+        run_sweep(ports, stopped=stop, looked=alive.beat)

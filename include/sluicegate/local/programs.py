@@ -47,7 +47,7 @@ def tool(name: str) -> str:
 def programs(settings: Settings, envoy: tuple[str, ...], database: str = "") -> tuple[Program, ...]:
     """All programs of the stack except the model servers, which come and go with their versions.
 
-    In the profile kubernetes gateway, guard and MLflow are in the cluster; Airflow and the sweep are here.
+    In the profile kubernetes Airflow alone is here; all the rest is in the cluster.
 
     Airflow's API server logs a person's click in its event loop, waiting there for SQLite's only write lock, which another request
     of the same server may hold until the loop runs on. So it, and it alone, must give up soon; whoever asked asks again.
@@ -57,8 +57,7 @@ def programs(settings: Settings, envoy: tuple[str, ...], database: str = "") -> 
     airflow = tool("airflow")
     api = (airflow, "api-server")
     return (
-        *(serving(settings, envoy) if settings.profile == "local" else ()),
-        Program("sweep", (str(python()), "-m", "sluicegate", "sweep"), priority=210),
+        *(beside_airflow(settings, envoy) if settings.profile == "local" else ()),
         Program("airflow-api", api, f"{base}/api/v2/monitor/health", 300, 6, impatient),
         Program("airflow-scheduler", (airflow, "scheduler", "-s"), priority=310),  # -s: no log server on 0.0.0.0
         Program("airflow-dags", (airflow, "dag-processor"), priority=310),
@@ -66,13 +65,14 @@ def programs(settings: Settings, envoy: tuple[str, ...], database: str = "") -> 
     )
 
 
-def serving(settings: Settings, envoy: tuple[str, ...]) -> tuple[Program, ...]:
-    """What carries traffic, and the registry."""
+def beside_airflow(settings: Settings, envoy: tuple[str, ...]) -> tuple[Program, ...]:
+    """What carries traffic, the registry, and what ends rollouts that nobody works on."""
     base, looked = f"http://{settings.host}", (settings.gateway / "guard").absolute().as_uri()
     return (
         Program("gateway", envoy, f"{base}:{settings.gateway_admin_port}/ready", priority=100),
         Program("guard", (str(python()), "-m", "sluicegate", "guard"), looked, priority=110),
         Program("mlflow", mlflow(settings), f"{base}:{settings.mlflow_port}/health", priority=200, stop_seconds=3),
+        Program("sweep", (str(python()), "-m", "sluicegate", "sweep"), priority=210),
     )
 
 

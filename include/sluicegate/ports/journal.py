@@ -71,3 +71,7 @@ class Journal(Protocol):
     def holder(self, model: str) -> Lock | None:
         """Who holds the lock now."""
         ...
+
+    def locked(self) -> list[str]:
+        """Models whose lock somebody holds now, by name."""
+        ...

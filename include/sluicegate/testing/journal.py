@@ -79,3 +79,6 @@ class MemoryJournal:
 
     def holder(self, model: str) -> Lock | None:
         return self._locks.get(model)
+
+    def locked(self) -> list[str]:
+        return sorted(model for model, lock in self._locks.items() if lock is not None)

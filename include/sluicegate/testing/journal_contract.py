@@ -139,6 +139,14 @@ class JournalContract:
         journal.release("flights", lock.token)
         assert journal.holder("flights") is None
 
+    def test_who_is_locked_is_listed_while_it_is(self, journal: Journal) -> None:
+        assert journal.locked() == []
+        token = journal.acquire("flights", "r1").token
+        journal.acquire("claims", "r2")
+        assert journal.locked() == ["claims", "flights"]
+        journal.release("flights", token)
+        assert journal.locked() == ["claims"]
+
     def test_a_stale_release_changes_nothing(self, journal: Journal) -> None:
         old = journal.acquire("flights", "r1").token
         journal.release("flights", old)

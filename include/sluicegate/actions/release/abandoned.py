@@ -1,6 +1,7 @@
 """Rollouts that nobody works on any more: a person marked their run as done, their Dag is gone, the machine of Airflow is off.
 
-Their lease has long given the traffic back. Here they are ended, so that the model's lock is free and people are told.
+Their lease has long given the traffic back. Here they are ended, so that the model's lock is free and people are told. What is locked
+stands in the journal, so the sweep needs no model's files and may run anywhere.
 """
 
 import json
@@ -64,16 +65,18 @@ class Sweep:
         self._begun: set[Lock] = set()  # ends that may have been left half made
 
     def look(self) -> list[Lock]:
-        """End what has been silent for longer than its plan allows; returns the locks that were behind it."""
-        folders = self._ports.settings.models.glob("*/")
-        models = {folder.name for folder in folders if not folder.name.startswith((".", "_"))} | set(self._silence)
-        return [lock for model in sorted(models) if (lock := self._ended(model)) is not None]
+        """End what has been silent for longer than its plan allows; returns the locks that were behind it.
+
+        Raises UnavailableError when the journal does not say what is locked.
+        """
+        locked = self._ports.journal.locked()
+        self._silence = {model: known for model, known in self._silence.items() if model in locked}
+        return [lock for model in locked if (lock := self._ended(model)) is not None]
 
     def _ended(self, model: str) -> Lock | None:
         try:
             lock = self._ports.journal.holder(model)
-            if lock is None:
-                self._silence.pop(model, None)
+            if lock is None:  # given back in this instant
                 return None
             silent = self._silent_for(lock)
             if silent < self._patience(lock) and lock not in self._begun:
@@ -108,12 +111,16 @@ class Sweep:
         return float("inf") if state.open and state.paused_at is not None else state.release.abandoned
 
 
-def run_sweep(ports: Ports, *, pause: float = PAUSE_S, stopped: Callable[[], bool] = lambda: False) -> None:
-    """Look until `stopped`."""
+def run_sweep(ports: Ports, *, stopped: Callable[[float], bool], looked: Callable[[], None] = lambda: None) -> None:
+    """Look every few seconds until `stopped`, which waits so many seconds. `looked` is called after every look at the journal."""
     sweep = Sweep(ports)
-    while not stopped():
-        sweep.look()
-        ports.clock.sleep(pause)
+    while not stopped(PAUSE_S):
+        try:
+            sweep.look()
+        except SluicegateError as problem:
+            _log("sweep_trouble", problem=f"{type(problem).__name__}: {problem}")
+        else:
+            looked()
 
 
 def _log(event: str, **fields: object) -> None:

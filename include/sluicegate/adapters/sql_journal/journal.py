@@ -85,6 +85,10 @@ class SqlJournal:
         row = self._database.read(lambda db: _lock_row(db, model))
         return Lock(model, row.holder, row.token) if row is not None and row.holder is not None else None
 
+    def locked(self) -> list[str]:
+        query = select(LOCKS.c.model).where(LOCKS.c.holder.is_not(None)).order_by(LOCKS.c.model)
+        return self._database.read(lambda db: list(db.execute(query).scalars()))
+
 
 def _append(db: Connection, texts: tuple[str, str, str, str, str], body: str) -> Event:
     """Write the next event and move the head. It stands on the head, so that a lost end stays visible behind later events."""
