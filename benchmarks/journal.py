@@ -73,7 +73,7 @@ def one_release(folder: Path) -> tuple[list[Row], list[Row]]:
 def long_journal(folder: Path, events: int, first: list[Row], release: list[Row]) -> str:
     """A journal of so many events: the same release again and again, each under its own id and token."""
     url = f"sqlite:///{folder}/long-{events}.db"
-    SqlJournal(url).holder("toy")  # makes the tables
+    SqlJournal(url).locks().get("toy")  # makes the tables
     rows = list(_chained(events, first, release))
     token = 2 * sum(row.kind == Kind.OPENED for row in rows)
     with create_engine(url).begin() as db:

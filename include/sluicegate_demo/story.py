@@ -88,7 +88,7 @@ def _change(ports: Wiring, airflow: Airflow, name: str) -> None:
 
 def _ended(ports: Wiring) -> int:
     """How many rollouts have ended and given their lock back."""
-    if ports.journal.holder(MODEL) is not None:
+    if ports.journal.locks().get(MODEL) is not None:
         return -1
     newest = status(ports, MODEL)
     return 0 if newest is None or newest.open else len(ports.journal.events(MODEL, kinds=(Kind.OPENED,)))

@@ -7,6 +7,7 @@ from sluicegate.actions.release.abandoned import Sweep, run_sweep
 from sluicegate.domain.rollout import Kind, Outcome
 from sluicegate.domain.spec import ABANDONED_S
 from sluicegate.errors import UnavailableError
+from sluicegate.ports import Lock
 from sluicegate.testing.ports import FakePorts
 from sluicegate.testing.rollouts import begin, enter, watch_until_decided, weight, world
 
@@ -34,7 +35,12 @@ def test_rollout_about_which_nothing_is_journaled_is_taken_back(ports: FakePorts
     enter_stage(ports, "toy", rollout_id, 1, author="test")
     assert silence(ports, sweep, ABANDONED_S + 1) == [rollout_id]
     state = rollout(ports, "toy", rollout_id)
-    assert (state.outcome, state.reason, weight(ports), ports.journal.holder("toy")) == (Outcome.REVERTED, "abandoned", 0, None)
+    assert (state.outcome, state.reason, weight(ports), ports.journal.locks().get("toy")) == (
+        Outcome.REVERTED,
+        "abandoned",
+        0,
+        None,
+    )
 
 
 def test_rollout_that_somebody_watches_is_left_alone_however_long_it_takes(ports: FakePorts, sweep: Sweep) -> None:
@@ -68,13 +74,13 @@ def test_promotion_that_was_journaled_but_not_carried_out_is_carried_out(
             promote(ports, "toy", rollout_id, author="test")
     assert silence(ports, sweep, ABANDONED_S + 1) == [rollout_id]
     route = ports.router.read("toy")
-    assert (route.champion.version, route.candidate, ports.journal.holder("toy")) == ("2", None, None)
+    assert (route.champion.version, route.candidate, ports.journal.locks().get("toy")) == ("2", None, None)
 
 
 def test_lock_that_was_taken_for_something_that_never_began_is_given_back(ports: FakePorts, sweep: Sweep) -> None:
     ports.journal.acquire("toy", "nobody")
     assert silence(ports, sweep, ABANDONED_S + 1) == ["nobody"]
-    assert ports.journal.holder("toy") is None
+    assert ports.journal.locks().get("toy") is None
 
 
 def test_model_that_has_no_files_here_is_swept_as_well(ports: FakePorts, sweep: Sweep) -> None:
@@ -95,9 +101,10 @@ def test_lock_that_was_given_back_and_taken_again_is_counted_anew(ports: FakePor
 def test_journal_that_does_not_answer_is_asked_again_and_the_sweep_is_not_well_meanwhile(
     ports: FakePorts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answers, looks, beats = [UnavailableError("the database is away"), [], []], 0, []
+    answers: list[Exception | dict[str, Lock]] = [UnavailableError("the database is away"), {}, {}]
+    looks, beats = 0, list[int]()
 
-    def locked() -> list[str]:
+    def locks() -> dict[str, Lock]:
         nonlocal looks
         looks += 1
         answer = answers[looks - 1]
@@ -105,7 +112,7 @@ def test_journal_that_does_not_answer_is_asked_again_and_the_sweep_is_not_well_m
             raise answer
         return answer
 
-    monkeypatch.setattr(ports.journal, "locked", locked)
+    monkeypatch.setattr(ports.journal, "locks", locks)
     run_sweep(ports, stopped=lambda _: looks == len(answers), looked=lambda: beats.append(looks))
     assert beats == [2, 3]
     assert "the database is away" in caplog.text

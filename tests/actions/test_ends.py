@@ -99,7 +99,7 @@ class TestWhatFollowsARevert:
             revert(ports, "toy", exposed, **ANNA)
         state = rollout(ports, "toy", exposed)
         steps = {"reverted:server", "reverted:candidate_alias", "reverted:incident", "reverted:notice"}
-        assert (state.outcome, weight(ports), ports.journal.holder("toy")) == (Outcome.REVERTED, 0, None)
+        assert (state.outcome, weight(ports), ports.journal.locks().get("toy")) == (Outcome.REVERTED, 0, None)
         assert state.followed_up == steps - {left}
 
     def test_asked_again_it_does_what_remains_once_and_writes_no_route(self, ports: FakePorts, exposed: str) -> None:
@@ -181,13 +181,13 @@ class TestTwoAtOnce:
         state = revert(ports, "toy", exposed, author="slower", reason="doubt")
         ends = [e.kind for e in ports.journal.events("toy", exposed, kinds=(Kind.CUT, Kind.REVERTED))]
         assert (state.outcome, ends) == (Outcome.REVERTED, [Kind.CUT, Kind.REVERTED])
-        assert (ports.journal.holder("toy"), weight(ports)) == (None, 0)
+        assert (ports.journal.locks().get("toy"), weight(ports)) == (None, 0)
 
     def test_the_lock_of_a_start_that_came_late_and_was_killed_is_given_back(self, ports: FakePorts, exposed: str) -> None:
         revert(ports, "toy", exposed, **ANNA)
         late = ports.journal.acquire("toy", exposed)  # dispatched twice: the other one had looked before the rollout was opened
         revert(ports, "toy", exposed, **ANNA)
-        assert ports.journal.holder("toy") is None
+        assert ports.journal.locks().get("toy") is None
         with pytest.raises(StaleTokenError):
             ports.journal.append("toy", exposed, Kind.OPENED, {}, author="late", token=late.token)
 
@@ -239,7 +239,7 @@ class TestPromotion:
             gone.setattr(ports.registry, "alias", down)
             with pytest.raises(UnfinishedError, match="promoted:alias"):
                 promote(ports, "toy", mine, author="test")
-        assert (champion_version(ports, "toy"), ports.journal.holder("toy")) == ("2", None)
+        assert (champion_version(ports, "toy"), ports.journal.locks().get("toy")) == ("2", None)
         promote(ports, "toy", mine, author="test")
         assert ports.registry.aliases == {"champion": "2"}
 
@@ -247,7 +247,7 @@ class TestPromotion:
         self, ports: FakePorts, monkeypatch
     ) -> None:
         promoted_but_not_routed(ports, monkeypatch)
-        ports.journal.release("toy", ports.journal.holder("toy").token)
+        ports.journal.release("toy", ports.journal.locks().get("toy").token)
         ports.register("1", champion="2", predicted=None)
         back = open_rollout(ports, "toy", "1", author="test", run_id="back").rollout_id
         revert(ports, "toy", back, **ANNA)
@@ -297,7 +297,7 @@ class TestReinstate:
         assert (route.champion.version, route.candidate, champion_version(ports, "toy")) == ("1", None, "1")
         assert (ports.registry.aliases, state.reinstated) == ({"champion": "1"}, True)
         assert [s.target.version for s in ports.runtime.status("toy")] == ["1"]
-        assert ports.journal.holder("toy") is None
+        assert ports.journal.locks().get("toy") is None
 
     def test_it_is_an_incident_with_author_and_reason(self, ports: FakePorts, promoted: str) -> None:
         reinstate(ports, "toy", promoted, **ANNA)
@@ -329,11 +329,11 @@ class TestReinstate:
         self, ports: FakePorts, monkeypatch
     ) -> None:
         mine = promoted_but_not_routed(ports, monkeypatch)
-        lock = ports.journal.holder("toy")
+        lock = ports.journal.locks().get("toy")
         monkeypatch.setattr(ports.runtime, "status", down)
         with pytest.raises(UnavailableError):
             reinstate(ports, "toy", mine, **ANNA)
-        assert (lock.holder, ports.journal.holder("toy")) == (mine, lock)
+        assert (lock.holder, ports.journal.locks().get("toy")) == (mine, lock)
 
     def test_of_two_who_ask_at_once_the_slower_leaves_the_lock_to_the_faster(
         self, ports: FakePorts, promoted: str, monkeypatch
@@ -358,10 +358,10 @@ class TestReinstate:
         self, ports: FakePorts, promoted: str, monkeypatch
     ) -> None:
         killed_before_the_route(ports, monkeypatch, lambda: reinstate(ports, "toy", promoted, **ANNA))
-        lock, after = ports.journal.holder("toy"), rollout(ports, "toy", promoted)
+        lock, after = ports.journal.locks().get("toy"), rollout(ports, "toy", promoted)
         monkeypatch.setattr("sluicegate.actions.release.end.rollout", lambda *_: replace(after, reinstated=False))
         promote(ports, "toy", promoted, author="slower")
-        assert ports.journal.holder("toy") == lock
+        assert ports.journal.locks().get("toy") == lock
 
     def test_a_newer_rollout_has_to_be_aborted_first(self, ports: FakePorts, promoted: str) -> None:
         newer = begin(ports, "3")
@@ -377,7 +377,7 @@ class TestReinstate:
         ports.runtime.stop("toy", "1")
         with pytest.raises(RefusedError, match="has no server"):
             reinstate(ports, "toy", promoted, **ANNA)
-        assert (champion_version(ports, "toy"), ports.journal.holder("toy")) == ("2", None)
+        assert (champion_version(ports, "toy"), ports.journal.locks().get("toy")) == ("2", None)
 
     def test_a_first_version_has_nobody_before_it(self, ports: FakePorts) -> None:
         first = status(ports, "toy")

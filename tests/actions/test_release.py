@@ -59,7 +59,7 @@ class TestHealthyCandidate:
         assert ended.outcome is Outcome.PROMOTED
         assert champion_version(ports, "toy") == "2"
         assert ports.registry.aliases == {"champion": "2"}
-        assert ports.journal.holder("toy") is None
+        assert ports.journal.locks().get("toy") is None
 
     def test_the_old_champion_stays_warm_until_it_is_retired(self, ports: FakePorts) -> None:
         rollout_id = begin(ports)
@@ -102,7 +102,7 @@ class TestHarmfulCandidate:
         assert (ended.outcome, ended.reason) == (Outcome.REVERTED, "slower_than_bound")
         assert [s.target.version for s in ports.runtime.status("toy")] == ["1"]
         assert champion_version(ports, "toy") == "1"
-        assert ports.journal.holder("toy") is None
+        assert ports.journal.locks().get("toy") is None
 
     def test_it_can_neither_be_promoted_nor_enter_another_stage(self, ports: FakePorts) -> None:
         rollout_id = begin(ports)

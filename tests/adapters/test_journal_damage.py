@@ -78,7 +78,7 @@ def _found(path: Path) -> list[int] | str:
 def _read(path: Path) -> Any:
     """All that the port gives back, through every index."""
     journal = SqlJournal(f"sqlite:///{path}")
-    locks = [journal.holder(m) for m in ("flights", "claims")]
+    locks = [journal.locks().get(m) for m in ("flights", "claims")]
     return locks, [journal.events(m, r) for m in ("flights", "claims") for r in (None, "r1")]
 
 

@@ -89,7 +89,7 @@ class TestOlderSchema:
         _landed_journal(url, 3)
         journal = SqlJournal(url)
         assert [(e.number, e.at, e.data) for e in journal.events("flights")] == [(n, n + 0.1, {"n": n}) for n in (1, 2, 3)]
-        held = journal.holder("flights")
+        held = journal.locks().get("flights")
         assert held is not None
         assert (held.holder, held.token) == ("r1", 5)
         assert journal.acquire("x", "r2").token == 3

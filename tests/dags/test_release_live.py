@@ -218,7 +218,7 @@ def reverted(airflow: Airflow, champion: str) -> str:
     assert (str(state.outcome), route["weight"], route["mirror"]) == ("REVERTED", 0, 0)
     assert champion_version(airflow.ports, "toy") == champion
     assert json.loads((airflow.settings.home / "servers.json").read_text()) == [champion]
-    assert airflow.ports.journal.holder("toy") is None
+    assert airflow.ports.journal.locks().get("toy") is None
     return state.reason
 
 

@@ -75,7 +75,7 @@ class World:
 
     def _settled(self) -> bool:
         """Nothing is open, and what follows an end (alias, lock) is done."""
-        return not self.tape.open() and all(self.ports.journal.holder(lane.model) is None for lane in self.lanes)
+        return not self.tape.open() and all(self.ports.journal.locks().get(lane.model) is None for lane in self.lanes)
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def whole_journal(ports: Wiring, model: str) -> list[Entry]:
 def end_of(ports: Wiring, witness: Witness, model: str, *, trained: bool = False) -> End:
     """What journal, gateway, registry and lock say now; `trained` versions have a committed result too."""
     keys = [str(e.data["train_key"]) for e in ports.journal.events(model, kinds=(Kind.REGISTERED,))] if trained else []
-    alias, lock, shown = ports.registry.resolve(model, "champion"), ports.journal.holder(model), witness.now(model)
+    alias, lock, shown = ports.registry.resolve(model, "champion"), ports.journal.locks().get(model), witness.now(model)
     return End(
         model,
         champion_version(ports, model),

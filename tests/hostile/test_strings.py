@@ -87,7 +87,7 @@ def test_a_hostile_name_asks_the_journal_for_nothing_but_itself(tmp_path: Path) 
     journal.append("toy", "r1", "OPENED", {}, author="test")
     for name in HOSTILE:
         assert journal.events(name) == journal.events("toy", name) == []
-        assert journal.holder(name) is None
+        assert journal.locks().get(name) is None
     assert len(journal.events("toy")) == 1
 
 

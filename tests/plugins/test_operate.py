@@ -169,7 +169,7 @@ class TestReinstated:
             with pytest.raises(KeyboardInterrupt):
                 reinstate(world, "toy", mine, author="anna", reason="worse")
         assert end_abandoned(world, "toy", "airflow:toy_release")
-        assert (world.router.read("toy").champion.version, world.journal.holder("toy")) == ("1", None)
+        assert (world.router.read("toy").champion.version, world.journal.locks().get("toy")) == ("1", None)
         assert rollout(world, "toy", mine).reinstated
 
 

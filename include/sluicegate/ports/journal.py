@@ -68,10 +68,6 @@ class Journal(Protocol):
         """
         ...
 
-    def holder(self, model: str) -> Lock | None:
-        """Who holds the lock now."""
-        ...
-
-    def locked(self) -> list[str]:
-        """Models whose lock somebody holds now, by name."""
+    def locks(self) -> dict[str, Lock]:
+        """Who holds which model now: model → lock, by name."""
         ...

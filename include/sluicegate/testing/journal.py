@@ -77,8 +77,5 @@ class MemoryJournal:
             self._locks[model] = None
             self._tokens[model] = token + 1
 
-    def holder(self, model: str) -> Lock | None:
-        return self._locks.get(model)
-
-    def locked(self) -> list[str]:
-        return sorted(model for model, lock in self._locks.items() if lock is not None)
+    def locks(self) -> dict[str, Lock]:
+        return {model: lock for model, lock in sorted(self._locks.items()) if lock is not None}

@@ -104,7 +104,7 @@ class JournalContract:
             tokens.append(journal.acquire("flights", name).token)
             journal.release("flights", tokens[-1])
         assert tokens == sorted(set(tokens))
-        assert journal.holder("flights") is None
+        assert journal.locks().get("flights") is None
 
     def test_a_stale_writer_is_refused_and_writes_nothing(self, journal: Journal) -> None:
         old = journal.acquire("flights", "r1").token
@@ -131,27 +131,26 @@ class JournalContract:
         token = journal.acquire("flights", "r1").token
         journal.append("flights", "r2", "REINSTATED", {}, author="a")
         journal.release("flights", token, unless=("REINSTATED",))
-        assert journal.holder("flights") is None
+        assert journal.locks().get("flights") is None
         lock = journal.acquire("flights", "r1")
         journal.append("flights", "r1", "REINSTATED", {}, author="a", token=lock.token)
         journal.release("flights", lock.token, unless=("PROMOTED", "REINSTATED"))
-        assert journal.holder("flights") == lock
+        assert journal.locks().get("flights") == lock
         journal.release("flights", lock.token)
-        assert journal.holder("flights") is None
+        assert journal.locks().get("flights") is None
 
-    def test_who_is_locked_is_listed_while_it_is(self, journal: Journal) -> None:
-        assert journal.locked() == []
-        token = journal.acquire("flights", "r1").token
-        journal.acquire("claims", "r2")
-        assert journal.locked() == ["claims", "flights"]
-        journal.release("flights", token)
-        assert journal.locked() == ["claims"]
+    def test_the_locks_are_those_that_are_held_now_by_name(self, journal: Journal) -> None:
+        assert journal.locks() == {}
+        flights, claims = journal.acquire("flights", "r1"), journal.acquire("claims", "r2")
+        assert list(journal.locks().items()) == [("claims", claims), ("flights", flights)]
+        journal.release("flights", flights.token)
+        assert journal.locks() == {"claims": claims}
 
     def test_a_stale_release_changes_nothing(self, journal: Journal) -> None:
         old = journal.acquire("flights", "r1").token
         journal.release("flights", old)
         journal.acquire("flights", "r2")
         journal.release("flights", old)
-        held = journal.holder("flights")
+        held = journal.locks().get("flights")
         assert held is not None
         assert held.holder == "r2"

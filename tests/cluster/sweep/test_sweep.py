@@ -77,7 +77,7 @@ def test_a_rollout_whose_dag_is_gone_is_taken_back_with_its_servers(place: Insta
     route = ports.router.read(MODEL)
     assert route is not None
     assert (route.weight, servers(place)) == (50, ["toy-v1", "toy-v2"])
-    wait_until(lambda: ports.journal.locked() == [], PATIENCE_S)
+    wait_until(lambda: ports.journal.locks() == {}, PATIENCE_S)
     wait_until(lambda: servers(place) == ["toy-v1"], PATIENCE_S)
     wait_until(lambda: len(followed(ports, left)) == 4, PATIENCE_S)
     state, route = rollout(ports, MODEL, left), ports.router.read(MODEL)

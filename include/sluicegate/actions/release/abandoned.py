@@ -69,25 +69,23 @@ class Sweep:
 
         Raises UnavailableError when the journal does not say what is locked.
         """
-        locked = self._ports.journal.locked()
-        self._silence = {model: known for model, known in self._silence.items() if model in locked}
-        return [lock for model in locked if (lock := self._ended(model)) is not None]
+        locks = self._ports.journal.locks()
+        self._silence = {model: known for model, known in self._silence.items() if model in locks}
+        self._begun &= set(locks.values())
+        return [lock for lock in locks.values() if self._ended(lock)]
 
-    def _ended(self, model: str) -> Lock | None:
+    def _ended(self, lock: Lock) -> bool:
         try:
-            lock = self._ports.journal.holder(model)
-            if lock is None:  # given back in this instant
-                return None
             silent = self._silent_for(lock)
             if silent < self._patience(lock) and lock not in self._begun:
-                return None
-            _log("abandoned", model=model, holder=lock.holder, silent_s=round(silent, 1))
+                return False
+            _log("abandoned", model=lock.model, holder=lock.holder, silent_s=round(silent, 1))
             self._begun.add(lock)
             finish(self._ports, lock, author=AUTHOR)
         except SluicegateError as problem:  # asked again at the next look
-            _log("sweep_trouble", model=model, problem=f"{type(problem).__name__}: {problem}")
-            return None
-        return lock
+            _log("sweep_trouble", model=lock.model, problem=f"{type(problem).__name__}: {problem}")
+            return False
+        return True
 
     def _silent_for(self, lock: Lock) -> float:
         known = self._silence.get(lock.model)

@@ -72,7 +72,7 @@ def end_abandoned(ports: Ports, model: str, mine: str) -> bool:
 
     One run of the Dag is active at a time, so the holder's run is over. False when somebody else holds the lock.
     """
-    lock = ports.journal.holder(model)
+    lock = ports.journal.locks().get(model)
     if lock is None:
         return True
     opened = ports.journal.events(model, lock.holder, kinds=(Kind.OPENED,))

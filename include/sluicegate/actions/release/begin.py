@@ -102,7 +102,7 @@ def deploy(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout
 
 def give_back_lock(ports: Ports, state: Rollout, *, unless: Sequence[Kind] = ()) -> None:
     """The rollout's lock: its first one, or a later one that somebody who was killed has left; not once it has such an event."""
-    lock = ports.journal.holder(state.model)
+    lock = ports.journal.locks().get(state.model)
     mine = lock is not None and lock.holder == state.rollout_id
     ports.journal.release(state.model, lock.token if lock is not None and mine else state.token, unless=unless)
 

@@ -81,13 +81,9 @@ class SqlJournal:
 
         self._database.write(work)
 
-    def holder(self, model: str) -> Lock | None:
-        row = self._database.read(lambda db: _lock_row(db, model))
-        return Lock(model, row.holder, row.token) if row is not None and row.holder is not None else None
-
-    def locked(self) -> list[str]:
-        query = select(LOCKS.c.model).where(LOCKS.c.holder.is_not(None)).order_by(LOCKS.c.model)
-        return self._database.read(lambda db: list(db.execute(query).scalars()))
+    def locks(self) -> dict[str, Lock]:
+        held = select(LOCKS).where(LOCKS.c.holder.is_not(None)).order_by(LOCKS.c.model)
+        return self._database.read(lambda db: {row.model: Lock(row.model, row.holder, row.token) for row in db.execute(held)})
 
 
 def _append(db: Connection, texts: tuple[str, str, str, str, str], body: str) -> Event:

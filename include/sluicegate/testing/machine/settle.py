@@ -37,7 +37,7 @@ def _nothing_is_left(world: World) -> None:
     champion = world.witness.champion
     left = [name for name, plan in world.witness.plans.items() if not set(plan.over) & {"PROMOTED", "REVERTED"}]
     assert not left, f"8: {left} neither promoted nor reverted"
-    assert world.fakes.journal.holder(MODEL) is None, f"8: the lock is still with {world.fakes.journal.holder(MODEL)}"
+    assert world.fakes.journal.locks().get(MODEL) is None, f"8: the lock is still with {world.fakes.journal.locks().get(MODEL)}"
     route = world.fakes.router.read(MODEL)
     assert route is not None
     assert (route.champion.version, route.weight, route.mirror) == (champion, 0, 0), f"7: {route} at the end, champion {champion}"

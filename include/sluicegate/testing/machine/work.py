@@ -50,7 +50,7 @@ def _back(ports: Any, rollout_id: str) -> None:
 
 def sweep(ports: Any) -> None:
     """What the sweep does about a lock behind which nobody stands."""
-    lock = ports.journal.holder(MODEL)
+    lock = ports.journal.locks().get(MODEL)
     if lock is not None:
         finish(ports, lock, author="sweep")
 
