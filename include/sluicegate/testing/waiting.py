@@ -10,7 +10,8 @@ T = TypeVar("T")
 def wait_until(ask: Callable[[], T | None], within: float = 10.0, what: str | Callable[[], str] = "", pause: float = 0.01) -> T:
     """Ask until the answer is true, and return it; an OSError is a no, and so is the TimeoutError of a wait within the question.
 
-    TimeoutError after `within` seconds; it says `what` was missing. A `what` that is the present state is called only then.
+    TimeoutError after `within` seconds; it says `what` was missing, else the question's name. A `what` that looks up the present
+    state is called only then.
     """
     end = time.monotonic() + within
     while True:
@@ -21,5 +22,6 @@ def wait_until(ask: Callable[[], T | None], within: float = 10.0, what: str | Ca
         except OSError as e:
             problem = e
         if time.monotonic() >= end:
-            raise TimeoutError(f"not within {within:g} s: {what() if callable(what) else what or ask}") from problem
+            missing = what() if callable(what) else what or getattr(ask, "__qualname__", "a yes")
+            raise TimeoutError(f"not within {within:g} s: {missing}") from problem
         time.sleep(pause)
