@@ -120,7 +120,7 @@ def _sweep(args: argparse.Namespace) -> None:
     from sluicegate.commands.stop import stopped
     from sluicegate.wiring import wire
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     ports, stop = wire(), stopped()
     if args.port is None:
         run_sweep(ports, stopped=stop)
