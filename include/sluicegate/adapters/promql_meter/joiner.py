@@ -65,8 +65,8 @@ class Joiner:
             self._pair(lines)
         if self._clock() - self._asked_at >= TARGETS_EVERY_S:
             self._asked_at = self._clock()
-            told = self._prometheus.query(queries.servers(self._namespace))
-            self._find({_pod(s): s.value for s in told.samples if s.labels["fact"] == "up"})
+            targets = self._prometheus.query(queries.servers(self._namespace)).samples
+            self._find({_pod(s): s.value for s in targets if s.labels["fact"] == "up"})
 
     def page(self) -> bytes:
         """The pairs of every couple and the facts of this process, for Prometheus."""
