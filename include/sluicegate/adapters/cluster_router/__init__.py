@@ -67,9 +67,8 @@ def envoys_router(settings: Settings) -> ClusterRouter:
     api = cache(partial(kube.client, settings))
     dialect = Envoys(settings.namespace)
     objects = KubeObjects(api, dialect.kind, settings.namespace)
-    return ClusterRouter(
-        dialect, objects, objects, Probe(partial(_replicas, api, settings.namespace), lasts=REPLICAS_LAST_S).routes
-    )
+    probe = Probe(partial(_replicas, api, settings.namespace), lasts=REPLICAS_LAST_S, looks=1)
+    return ClusterRouter(dialect, objects, objects, probe.routes)
 
 
 def _router(

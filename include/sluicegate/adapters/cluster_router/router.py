@@ -39,7 +39,7 @@ class ClusterRouter:
     objects, edges
         Where routes are kept, and what tells the edge a model's salt.
     showing
-        The route of a model that each proxy shows, or None; UnavailableError when one does not answer.
+        The route of a model that each proxy shows which could be asked, or None; UnavailableError when one does not answer.
     kept
         Raises UnavailableError when nobody would enforce the lease of a weight.
     edge_works
