@@ -81,6 +81,23 @@ def test_whenever_traffic_is_shifted_its_servers_are_ready_however_slowly_they_c
     assert all(ready >= needed[weight] for weight, ready in seen)
 
 
+def test_lease_of_a_stage_begins_when_its_servers_are_there_however_long_that_took(ports: FakePorts) -> None:
+    rollout_id, sleep = begin(ports), ports.clock.sleep
+    pass_stages(ports, rollout_id, 2)
+    lease = rollout(ports, MODEL, rollout_id).release.lease
+    there = ports.clock.now() + 3 * lease
+
+    def pass_time(seconds: float) -> None:
+        sleep(seconds)
+        ports.runtime.room = 2 if ports.clock.now() < there else 100
+
+    ports.runtime.room, ports.clock.sleep = 2, pass_time
+    enter_stage(ports, MODEL, rollout_id, 2, author="test")
+    route = ports.router.read(MODEL)
+    assert ports.clock.now() >= there
+    assert (route.weight, route.expires_at) == (50, ports.clock.now() + lease)
+
+
 def test_champion_without_enough_servers_is_no_broken_artefact(ports: FakePorts) -> None:
     ports.runtime.room = 1
     opened = open_rollout(ports, MODEL, "2", author="test", run_id="r")

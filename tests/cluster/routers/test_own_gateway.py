@@ -18,6 +18,7 @@ from sluicegate.ports.router import Router
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster, Images
 from sluicegate.testing.cluster_gateway import CARRIES, PATIENCE_S, ClusterGateway, ready, stubs, targets
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import wire
 
 SMALL = PROJECT / "docker" / "kubernetes" / "overlays" / "small"
@@ -107,5 +108,5 @@ def test_accounts_route_through_it_and_nobody_who_knows_another_one_takes_a_rout
     with acting("release", replace(gateway.settings, cluster_gateway="")) as stray:
         stray.apply(route.cut())
     with acting("airflow", gateway.settings) as airflow:
-        assert airflow.read("toy") == route.cut()
+        wait_until(lambda: airflow.read("toy") == route.cut(), PATIENCE_S, lambda: f"the cut, but {airflow.read('toy')}")
     assert set.union(*gateway.served("toy", USERS).values()) == {"1"}

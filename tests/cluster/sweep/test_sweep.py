@@ -12,9 +12,9 @@ from sluicegate.actions.release import champion_version, deploy, enter_stage, op
 from sluicegate.domain.rollout import Kind, Outcome
 from sluicegate.settings import Settings
 from sluicegate.testing.cluster import Cluster, Images
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.package import FEATURES, SPEC, toy_package
 from sluicegate.testing.s3 import s3_prefix
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring, wire
 from sluicegate_demo.images import ROLES
 from sluicegate_demo.installation import Installation

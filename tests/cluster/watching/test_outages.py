@@ -21,7 +21,7 @@ from sluicegate.gates.looks import COUNTER_RESET, SOURCE_MISSING
 from sluicegate.serving.counters import Counters
 from sluicegate.serving.evidence_page import CONTENT_TYPE, EvidencePage, rows
 from sluicegate.serving.pulse import Pulse
-from sluicegate.testing.gateway import wait_until
+from sluicegate.testing.waiting import wait_until
 
 INVENTED = "7"
 STAGE = StageSpec(weight=50, bake=1, min_requests=1)
@@ -212,7 +212,7 @@ def test_pods_of_another_installation_count_and_hide_nothing_here(rig: Rig) -> N
     for pod, address in addresses.items():
         rig.prometheus.scrape(SERVERS, address, model="toy", version="2", pod=pod, namespace="elsewhere")
     try:
-        wait_until(lambda: "theirs" in rig.scraped(), PATIENCE_S)
+        wait_until(lambda: "theirs" in rig.scraped(), PATIENCE_S, "a scrape of the other one's pod")
         time.sleep(4.0)  # longer than the joiner lets a pod be silent
         during = rig.whole()
     finally:
