@@ -19,7 +19,7 @@ DEFAULTS = Settings(
     store_url="",
     router="envoy",
     namespace="sluicegate",
-    cluster_gateway="sluicegate.sluicegate",
+    cluster_gateway="",
     prometheus_url="",
     image_work="",
     image_serve="",
@@ -88,6 +88,7 @@ class TestRefusals:
             ("NAMESPACE", "a\n"),
             ("CLUSTER_GATEWAY", "edge"),
             ("CLUSTER_GATEWAY", "edge.kube/system"),
+            ("CLUSTER_GATEWAY", "edge.gateways.cluster"),
             ("PROMETHEUS_URL", "prometheus:9090"),
             ("NOTIFY_URL", "ftp://there"),
             ("STORE_URL", "/var/store"),
@@ -105,6 +106,12 @@ class TestRefusals:
         with pytest.raises(InputError, match=r"s3://\*\*\*@bucket") as refused:
             Settings.from_environment({"SLUICEGATE_STORE_URL": "s3://key:secret@bucket/prefix"})
         assert "secret" not in str(refused.value)
+
+
+class TestGatewayOfRoutes:
+    def test_is_that_of_the_manifests_in_the_namespace_unless_another_one_is_named(self) -> None:
+        assert replace(DEFAULTS, namespace="scores").route_parent == ("sluicegate", "scores")
+        assert CLUSTER.route_parent == ("edge", "gateways")
 
 
 class TestImages:

@@ -53,8 +53,8 @@ class Settings:
     """What splits the traffic: `envoy`, `gateway-api` or `istio`."""
     namespace: str = "sluicegate"
     """Kubernetes namespace in which our pods, servers and routes live."""
-    cluster_gateway: str = "sluicegate.sluicegate"
-    """`name.namespace` of the Gateway to which routes attach."""
+    cluster_gateway: str = ""
+    """`name.namespace` of the Gateway to which new routes attach; empty means `sluicegate` in `namespace`, as the manifests have it."""
     prometheus_url: str = ""
     """Prometheus that scrapes the cluster; empty where counters are read from their sources."""
     image_work: str = ""
@@ -87,7 +87,7 @@ class Settings:
             raise InputError(f"SLUICEGATE_STORE_URL is {_hidden(self.store_url)}: {remedy}")
         label = "write small letters, digits and '-', at most 63"
         _check("NAMESPACE", self.namespace, bool(_LABEL.fullmatch(self.namespace)), label)
-        parts = self.cluster_gateway.split(".")
+        parts = self.route_parent
         good = len(parts) == 2 and all(_LABEL.fullmatch(part) for part in parts)
         _check("CLUSTER_GATEWAY", self.cluster_gateway, good, "write name.namespace of a Gateway")
 
@@ -102,6 +102,11 @@ class Settings:
     def journal(self) -> str:
         """The journal's URL; InputError when a cluster's was not given."""
         return self.journal_url or self._on_this_machine("JOURNAL_URL", f"sqlite:///{self.home / 'journal.db'}")
+
+    @property
+    def route_parent(self) -> tuple[str, ...]:
+        """Name and namespace of the Gateway to which new routes attach."""
+        return tuple(self.cluster_gateway.split(".")) if self.cluster_gateway else ("sluicegate", self.namespace)
 
     @property
     def mlflow(self) -> str:

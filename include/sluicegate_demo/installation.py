@@ -125,7 +125,6 @@ class Installation:
         for thing in things:
             if thing["kind"] == "ConfigMap" and thing["metadata"]["name"] == "sluicegate":
                 thing["data"]["SLUICEGATE_PROMETHEUS_URL"] = prometheus_url
-                thing["data"]["SLUICEGATE_CLUSTER_GATEWAY"] = self.settings.cluster_gateway
         return [thing for thing in things if thing["kind"] != "NetworkPolicy"]
 
     def _secrets(self, password: str) -> list[dict[str, Any]]:

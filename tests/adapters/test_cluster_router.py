@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -283,19 +284,38 @@ def _texts(value: object) -> list[str]:
     return [value] if isinstance(value, str) else []
 
 
-class TestKeeperThatKnowsAnotherGateway:
-    def test_cut_leaves_the_route_with_the_gateways_that_follow_it(self, world: World) -> None:
+class TestWriterThatKnowsAnotherGateway:
+    """One process was told of another Gateway than the others: the keeper, the sweep, a pod."""
+
+    @pytest.fixture
+    def stray(self, world: World) -> ClusterRouter:
+        return ClusterRouter(type(world.dialect)("other", "elsewhere", "sg"), world.routes, world.edges, world.showing)
+
+    def test_end_of_a_lease_leaves_the_route_with_the_gateways_that_follow_it(self, world: World, stray: ClusterRouter) -> None:
         world.router.apply(at(25))
-        before = world.routes.get(named("flights", "route"))
-        dialect = type(world.dialect)("other", "elsewhere", "sg")
-        keeper = ClusterRouter(dialect, world.routes, world.edges, world.showing)
-        assert len(keeper.enforce(time.time() + 61)) == 1
-        after = world.routes.get(named("flights", "route"))
-        assert before is not None
-        assert after is not None
-        for key in ("parentRefs", "hosts", "gateways"):
-            assert after["spec"].get(key) == before["spec"].get(key)
+        before = _attached(world)
+        assert len(stray.enforce(time.time() + 61)) == 1
+        assert _attached(world) == before
         assert world.backends() == {"champion"}
+
+    def test_revert_renewal_and_growth_leave_it_too(self, world: World, stray: ClusterRouter) -> None:
+        world.router.apply(at(25))
+        before = _attached(world)
+        stray.renew("flights", 1, time.time() + 600)
+        stray.apply(at(50))
+        stray.apply(at(50).cut())
+        assert _attached(world) == before
+        assert world.backends() == {"champion"}
+
+    def test_removed_route_that_comes_again_goes_to_the_gateway_that_its_writer_knows(
+        self, world: World, stray: ClusterRouter
+    ) -> None:
+        stray.apply(at(5))
+        theirs = _attached(world)
+        stray.remove("flights", 1)
+        world.router.apply(at(5, token=2))
+        assert _attached(world) != theirs
+        assert world.backends() == {"champion", "candidate"}
 
 
 class TestNobodyKeepsLeases:
@@ -367,6 +387,12 @@ def _weight(world: World) -> int:
     shown = meets(world.rules("flights"), "/models/flights/route", bucket_of(world.salt("flights"), "sluicegate"))
     assert shown is not None
     return seen(shown.answer_headers[SHOWN]).weight
+
+
+def _attached(world: World) -> list[Any]:
+    """To which gateways the route is attached, in the words of its kind."""
+    spec = world.routes.things[named("flights", "route")]["spec"]
+    return [spec.get(key) for key in ("parentRefs", "hosts", "gateways")]
 
 
 def _version(world: World) -> str:

@@ -80,6 +80,15 @@ def test_probes_ask_beside_the_loop_that_answers_requests(pod: dict[str, Any]) -
     assert [probe["path"] for probe in probes.values()] == ["/health/live", "/health/ready", "/health/live"]
 
 
+def test_logs_that_wait_for_the_store_stay_below_what_a_pod_is_evicted_at() -> None:
+    pod = manifests.deployment(VERSION, Serving(disk="2Gi"), SETTINGS)["spec"]["template"]["spec"]
+    command = containers(pod)["server"]["command"]
+    room = int(command[command.index("--log-room") + 1])
+    (volume,) = (volume["emptyDir"]["sizeLimit"] for volume in pod["volumes"] if volume["name"] == "log")
+    assert (room, volume) == (3 * 2**29, "2Gi")
+    assert containers(pod)["server"]["resources"]["limits"]["ephemeral-storage"] == "2Gi"
+
+
 def test_there_is_time_to_end_before_the_kill(pod: dict[str, Any]) -> None:
     from sluicegate.serving.main import DRAIN_S
 

@@ -60,7 +60,7 @@ class World:
     router: ClusterRouter = field(init=False)
 
     def __post_init__(self) -> None:
-        shown = Probe(lambda: [("127.0.0.1", each.gateway_port) for each in self.settings])
+        shown = Probe(lambda: [("127.0.0.1", each.gateway_port) for each in self.settings], looks=1)
         self.router = ClusterRouter(Envoys("sg"), self.objects, self.objects, shown.routes)
 
     def route(self, weight: int, *, lease: float = 300.0, model: str | None = None) -> Route:

@@ -6,12 +6,15 @@ The tables here are what a real Prometheus answers (tests/cluster/watching asks 
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 from typing import Any
 
 import pytest
+import yaml
 
+from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
 from sluicegate.adapters.promql_meter import answers, gateway, queries
 from sluicegate.adapters.promql_meter.arms import arms
 from sluicegate.adapters.promql_meter.pairs import pairs
@@ -26,7 +29,7 @@ from sluicegate.serving.evidence_page import rows
 from sluicegate.serving.http import JSON, Response
 from sluicegate.serving.pulse import Pulse
 from sluicegate.serving.recent import MOST_TOLD, Recent
-from sluicegate.settings import Settings
+from sluicegate.settings import PROJECT, Settings
 
 NOW = 1000.0
 
@@ -272,6 +275,7 @@ def at(router: str) -> Settings:
 
 
 ROUTE = Route("toy", Target("1", "h", 1), Target("2", "h", 1), 0, 100)
+ROUTED = Route("toy", Target("1", "a.ns.svc", 8080), Target("2", "b.ns.svc", 8080), 25, 0, "s", 1, 60.0)
 RULE = f"httproute/ns/{named('toy', 'route')}/rule/"
 
 
@@ -283,15 +287,15 @@ class TestGateway:
         assert (found.candidate_requests, found.candidate_errors) == (10, 2)
 
     def test_rules_of_an_http_route_tell_the_versions_apart_and_each_request_fails_once(self) -> None:
-        counted = {RULE + "1": {"2xx": 50.0}, RULE + "3": {"2xx": 30.0, "5xx": 1.0, "retry": 20.0, "retry_success": 2.0}}
+        counted = {RULE + "3": {"2xx": 80.0, "5xx": 1.0, "retry": 20.0, "retry_success": 2.0}}
         counted |= {RULE + "2": {"2xx": 8.0, "4xx": 1.0, "5xx": 1.0, "total": 40.0, "retry": 31.0}}
         found = gateway.from_envoy(envoys(**counted), ROUTE, at("gateway-api"))
         assert (found.champion_requests, found.champion_errors) == (81, 3)
         assert (found.candidate_requests, found.candidate_errors) == (10, 1)
 
     def test_candidate_without_a_rule_has_no_requests(self) -> None:
-        found = gateway.from_envoy(envoys(**{RULE + "1": {"2xx": 50.0}}), ROUTE, at("gateway-api"))
-        assert (found.candidate_requests, found.candidate_errors) == (0, 0)
+        found = gateway.from_envoy(envoys(**{RULE + "3": {"2xx": 50.0}}), ROUTE, at("gateway-api"))
+        assert (found.champion_requests, found.candidate_requests, found.candidate_errors) == (50, 0, 0)
 
     @pytest.mark.parametrize("router", ["envoy", "gateway-api"])
     def test_gateway_that_does_not_know_the_model_is_not_zero(self, router: str) -> None:
@@ -310,7 +314,50 @@ class TestGateway:
         assert ours.fullmatch("toy/candidate")
         assert not ours.fullmatch("toy/mirror")
         assert rules.fullmatch(RULE + "2")
-        assert not any(rules.fullmatch(RULE + rest) for rest in ("0", "2-mirror-0", "21"))
+        assert not any(rules.fullmatch(RULE + rest) for rest in ("0", "1", "2-mirror-0", "21"))
+
+    def test_rules_that_are_counted_are_those_that_are_written(self) -> None:
+        rules = [rule["name"] for rule in GatewayApi("gate", "ns", "ns").body(ROUTED)["spec"]["rules"]]
+        assert (rules[int(gateway.CANDIDATE)], rules[int(gateway.CHAMPION)]) == ("candidate", "champion")
+
+
+class TestSeveralInstallations:
+    """One Prometheus watches several, with models of the same names."""
+
+    @pytest.mark.parametrize(
+        "question",
+        [
+            queries.evidence("ns", "toy", "1"),
+            queries.pairs("ns", "toy", "1", "2"),
+            queries.answered("ns", "toy", "1", 0.0, 60.0),
+            queries.servers("ns"),
+            gateway.question(ROUTE, at("envoy")),
+            gateway.question(ROUTE, at("gateway-api")),
+        ],
+    )
+    def test_every_selector_of_a_question_names_the_namespace(self, question: str) -> None:
+        chosen = re.findall(r"\{[^}]*\}", question)
+        assert chosen
+        assert [each for each in chosen if 'namespace="ns"' not in each] == []
+
+    def test_proxies_of_a_gateway_elsewhere_are_asked_for_where_it_is(self) -> None:
+        elsewhere = replace(at("gateway-api"), cluster_gateway="edge.gateways")
+        assert 'namespace="gateways"' in gateway.question(ROUTE, elsewhere)
+
+    def test_every_shipped_job_tells_the_namespace_of_its_targets(self) -> None:
+        shipped = yaml.safe_load((PROJECT / "docker" / "kubernetes" / "watching" / "scrape.yml").read_text())
+        told = {
+            job["job_name"]: [rule["source_labels"] for rule in job["relabel_configs"] if rule.get("target_label") == "namespace"]
+            for job in shipped["scrape_configs"]
+        }
+        here = ["__meta_kubernetes_namespace"]
+        owner = ["__meta_kubernetes_pod_label_gateway_envoyproxy_io_owning_gateway_namespace"]
+        assert told == {
+            "sluicegate-evidence": [here],
+            "sluicegate-pairs": [here],
+            "sluicegate-gateway": [here, owner],
+            "sluicegate": [here],
+        }
 
 
 def test_name_of_a_model_cannot_end_its_quotes() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sluicegate.domain.resources import Resources
+from sluicegate.domain.resources import Resources, in_bytes, size
 from sluicegate.domain.spec import ModelSpec, parse_spec
 from sluicegate.errors import SpecError
 
@@ -30,6 +30,11 @@ def test_a_spec_that_says_nothing_gets_modest_pods_without_a_gpu() -> None:
     spec = parsed()
     assert spec.resources == Resources(cpu="0.5", memory="2Gi", disk="4Gi", gpu=0, deadline=43200.0)
     assert spec.training.resources is None
+
+
+@pytest.mark.parametrize(("amount", "number"), [("512Mi", 536_870_912), ("1Ki", 1024), ("7G", 7_000_000_000), ("3k", 3000)])
+def test_an_amount_is_so_many_bytes(amount: str, number: int) -> None:
+    assert in_bytes(size(amount)) == number
 
 
 def test_training_may_have_pods_of_its_own() -> None:

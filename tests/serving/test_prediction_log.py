@@ -102,6 +102,34 @@ def test_a_disk_that_refuses_loses_lines_loudly_and_is_tried_again(tmp_path: Pat
     assert (tmp_path / "log" / f"20130701T14-{os.getpid()}.jsonl").read_bytes() == b"kept\n"
 
 
+def test_a_folder_that_is_full_drops_counts_and_takes_lines_again_when_a_log_is_taken_away(tmp_path: Path) -> None:
+    told, waiting = Told(), tmp_path / "20130701T11-9.jsonl"
+    waiting.write_bytes(b"x" * 95)
+    log = PredictionLog(tmp_path, told.append, room=100)
+    log.start()
+    log.append(b"too many\n")
+    wait_until(lambda: bool(told))
+    assert (log.dropped, log.written) == (1, 0)
+    waiting.unlink()
+    log.append(b"kept\n")
+    log.close()
+    assert (log.dropped, log.written) == (1, 1)
+    assert content(tmp_path) == b"kept\n"
+    where = f"({tmp_path} holds what it may): see that its logs are shipped, or raise serving.disk"
+    assert told == [f"1 prediction log lines were dropped {where}"]
+
+
+def test_a_folder_never_holds_more_than_it_may(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, Told().append, room=1000, flush_every=0.001)
+    log.start()
+    for number in range(1, 301):
+        log.append(b"123456789\n")
+        if number % 10 == 0:
+            wait_until(lambda number=number: log.written + log.dropped == number)
+    log.close()
+    assert (log.written, log.dropped, len(content(tmp_path))) == (100, 200, 1000)
+
+
 def test_a_folder_that_cannot_be_made_is_known_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import re
 import signal
 import socket
 import subprocess
@@ -313,6 +314,14 @@ def test_an_error_of_the_model_is_told_once_a_second_with_the_number_not_told(tm
     assert sum(1 + line["not_told"] for line in errors) == 31
     assert len(errors) <= 5
     assert "ZeroDivisionError" in errors[0]["message"]
+
+
+def test_a_full_log_holds_up_no_answer_and_is_told(package: Path, tmp_path: Path) -> None:
+    told = re.compile(rb"^sluicegate_prediction_log_dropped_total\{[^}]*\} 1\.0$", re.MULTILINE)
+    with running_model_server(package, "1", tmp_path, more=("--log-room", "10")) as running:
+        assert running.ask(toy_row(1))[0] == 200
+        wait_until(lambda: told.search(get(running.port, "/metrics")) is not None)
+        assert running.lines() == []
 
 
 def test_the_server_needs_neither_mlflow_nor_pandas_nor_sklearn(package: Path, tmp_path: Path) -> None:

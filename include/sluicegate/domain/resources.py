@@ -9,6 +9,7 @@ from sluicegate.domain.parts import Duration, Part
 
 _CPU = re.compile(r"^(?:[1-9]\d*m|\d+(?:\.\d{1,3})?)$")
 _BYTES = re.compile(r"^[1-9]\d*(?:Ki|Mi|Gi|Ti|k|M|G|T)$")
+_UNITS = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _KEY = re.compile(r"^(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")
 _VALUE = re.compile(r"^(?:[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?$")
 GPU = "nvidia.com/gpu"
@@ -27,6 +28,12 @@ def size(value: Any) -> str:
     if not _BYTES.fullmatch(str(value)):
         raise ValueError("an amount of memory or disk is a whole number with its unit, such as 512Mi or 4Gi")
     return str(value)
+
+
+def in_bytes(size: str) -> int:
+    """The amount that `size` lets pass."""
+    number = size.rstrip("KMGTik")
+    return int(number) * _UNITS[size.removeprefix(number)]
 
 
 Cores = Annotated[str, BeforeValidator(cores)]

@@ -26,7 +26,7 @@ class Serving(Part):
     memory: Size = "512Mi"
     """Of each; it is killed above, and comes back."""
     disk: Size = "2Gi"
-    """Of each, for prediction logs on their way to the store."""
+    """Of each, for prediction logs on their way to the store: those of the last hour, and of as long as the store may be away."""
     busy: Annotated[int, Field(ge=10, le=95)] = 60
     """Percent of `cpu`, averaged over all servers of the version, above which one more is started."""
     ready_within: Annotated[Duration, Field(gt=0)] | None = None

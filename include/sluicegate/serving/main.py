@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     log.line("start", f"opening {args.package}")
     try:
         model = _open(args.package, args.model)
-        predictions = PredictionLog(args.log_dir, lambda message: log.line("prediction_log", message))
+        predictions = PredictionLog(args.log_dir, lambda message: log.line("prediction_log", message), room=args.log_room)
         predictions.start()
     except (SluicegateError, OSError) as e:
         log.line("stop", f"cannot start: {e}")
@@ -75,6 +75,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--log-dir", type=Path, required=True, help="folder of the prediction log")
+    parser.add_argument("--log-room", type=int, help="bytes that this folder may hold; lines above it are dropped and counted")
     parser.add_argument(
         "--pulse-port", type=int, help="port of its own for health probes and watchers, answered also when the server is busy"
     )

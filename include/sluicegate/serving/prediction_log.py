@@ -1,9 +1,10 @@
 """The prediction log: one JSON line a scored request, handed over in a microsecond, written by a thread of its own.
 
-What was flushed survives kill -9 of the process (not of the machine: nothing is synced). A full queue drops lines and counts
-them; the answer never waits. A file may hold one torn line where a process or a disk died; readers skip it.
+What was flushed survives kill -9 of the process (not of the machine: nothing is synced). A full queue and a full folder drop lines
+and count them; the answer never waits. A file may hold one torn line where a process or a disk died; readers skip it.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -24,6 +25,8 @@ class PredictionLog:
     Parameters
     ----------
     complain : called from the writing thread with a sentence when lines were lost, at most once a second.
+    room : bytes that the folder may hold, all its files; None is as many as the disk takes. Where a disk is a pod's share of a node's,
+        who takes more is evicted, and stops to answer.
     """
 
     def __init__(
@@ -34,13 +37,15 @@ class PredictionLog:
         clock: Callable[[], float] = time.time,
         most_queued_bytes: int = MOST_QUEUED_BYTES,
         flush_every: float = FLUSH_EVERY_S,
+        room: int | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._complain, self._clock = folder, complain, clock
-        self._most, self._every = most_queued_bytes, flush_every
+        self._most, self._every, self._room = most_queued_bytes, flush_every, room
         self._lines: deque[bytes] = deque()
         self._given = self._taken = 0  # bytes; the first is written by the server's thread only, the second by ours only
         self._overflow = self._unwritten = self._complained = 0
+        self._why = ""  # the last line was lost, and what helps
         self._hour, self._descriptor = "", -1
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="prediction-log", daemon=True)
@@ -56,13 +61,14 @@ class PredictionLog:
         size = len(line)
         if self._given - self._taken + size > self._most:
             self._overflow += 1
+            self._why = "(the queue is full): check the disk"
             return
         self._given += size
         self._lines.append(line)
 
     @property
     def dropped(self) -> int:
-        """Lines lost since the start, to a full queue or to a disk that refused them."""
+        """Lines lost since the start, to a full queue, a full folder, or a disk that refused them."""
         return self._overflow + self._unwritten
 
     def close(self, patience: float = 2.0) -> None:
@@ -85,12 +91,25 @@ class PredictionLog:
             return
         content = b"".join(lines)
         try:
-            self._write(content)
-            self.written += len(lines)
+            if self._fits(len(content)):
+                self._write(content)
+                self.written += len(lines)
+            else:
+                self._lose(
+                    len(lines), f"({self._folder} holds what it may): see that its logs are shipped, or raise serving.disk"
+                )
         except OSError:
-            self._unwritten += len(lines)
+            self._lose(len(lines), f"({self._folder} cannot be written): check the disk")
             self._hour = ""  # open again: the next write then begins on a line of its own
         self._taken += len(content)
+
+    def _lose(self, lines: int, why: str) -> None:
+        self._unwritten += lines
+        self._why = why
+
+    def _fits(self, more: int) -> bool:
+        """Looked up each time: whoever ships the logs takes them away."""
+        return self._room is None or _size(self._folder) + more <= self._room
 
     def _write(self, content: bytes) -> None:
         descriptor, rest = self._file(), memoryview(content)
@@ -117,6 +136,15 @@ class PredictionLog:
         if self.dropped == self._complained or now - heard < 1.0:
             return heard
         lost, self._complained = self.dropped - self._complained, self.dropped
-        where = "the queue is full" if self._overflow else f"{self._folder} cannot be written"
-        self._complain(f"{lost} prediction log lines were dropped ({where}): check the disk")
+        self._complain(f"{lost} prediction log lines were dropped {self._why}")
         return now
+
+
+def _size(folder: Path) -> int:
+    """Bytes of all files of a folder from which others take some away."""
+    size = 0
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                size += entry.stat().st_size
+    return size

@@ -67,9 +67,7 @@ def gateway_api(cluster: Cluster, namespace: str, images: Mapping[str, str] | Im
     """The Gateway of the manifests, its policies and its keeper, and two stub servers; all of it goes with the namespace."""
     cluster.apply(_things(cluster, namespace, "gateway-api", {"keeper": images["keeper"]}))
     stubs(cluster, namespace, images["keeper"])
-    settings = Settings(
-        profile="kubernetes", router="gateway-api", namespace=namespace, cluster_gateway=f"sluicegate.{namespace}"
-    )
+    settings = Settings(profile="kubernetes", router="gateway-api", namespace=namespace)
     yield ClusterGateway(cluster, settings, *targets(namespace), *_address(cluster, namespace))
 
 
@@ -89,9 +87,6 @@ def our_envoys(cluster: Cluster, namespace: str, images: Mapping[str, str] | Ima
 def _things(cluster: Cluster, namespace: str, router: str, images: Mapping[str, str]) -> list[dict[str, Any]]:
     """What carries traffic: no quota, no network policies, no database."""
     things = cluster.rendered(KUBERNETES / "base", namespace, KUBERNETES / "routers" / router, images=images)
-    for thing in things:
-        if thing["kind"] == "ConfigMap":
-            thing["data"]["SLUICEGATE_CLUSTER_GATEWAY"] = f"sluicegate.{namespace}"
     return [thing for thing in things if thing["kind"] in CARRIES]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from sluicegate.errors import UnavailableError
+from sluicegate.settings import Settings
 from sluicegate.testing.gateway import free_port
 from sluicegate.testing.waiting import wait_until
 
@@ -99,12 +100,17 @@ def running_prometheus(
 
 
 def on_loopback(folder: Path, jobs: Mapping[str, str]) -> dict[str, Any]:
-    """A configuration that scrapes these jobs (name -> path of the page) every second; their targets come later."""
+    """A configuration that scrapes these jobs (name -> path of the page) every second; their targets come later.
+
+    A target without the label `namespace` is of the namespace that settings have by default.
+    """
+    here = {"source_labels": ["namespace"], "regex": "", "target_label": "namespace", "replacement": Settings().namespace}
     scrapes = [
         {
             "job_name": job,
             "honor_labels": True,
             "metrics_path": page,
+            "relabel_configs": [here],
             "file_sd_configs": [{"files": [f"{folder}/{job}.json"], "refresh_interval": EVERY}],
         }
         for job, page in jobs.items()

@@ -29,6 +29,9 @@ NORMAL_99_9 = 3.2905
 """Two-sided 99.9 % point."""
 
 
+LATE_S = 3.0
+"""After the end of a lease, on a machine that tests share: guards and keepers look five times a second, and benchmarks/cluster_breach.py
+has seen less than one with six times as much to do as the machine can."""
 ONLY_GATEWAY_API = pytest.mark.parametrize("gateway", ["gateway-api"], indirect=True)
 """Our own Envoys have a guard each, and no keeper."""
 
@@ -151,7 +154,7 @@ class TestLease:
             wait_until(lambda: len(load.answers) > seen + 20, PATIENCE_S)
         last = max(answer.answered_at for answer in load.answers if answer.version == "2")
         assert given.expires_at - 1.0 <= last
-        assert last <= given.expires_at + 10.0, "a machine that tests share; benchmarks/cluster_breach.py measures the second"
+        assert last <= given.expires_at + LATE_S
         assert load.failures == []
 
     def test_renewed_lease_is_not_cut(self, gateway: ClusterGateway, router: Router, model: str) -> None:

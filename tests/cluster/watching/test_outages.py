@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
-from tests.cluster.watching.rig import Rig, grown
+from tests.cluster.watching.rig import PATIENCE_S, Rig, grown
 
 from sluicegate.adapters.folder_dataset import FolderDataset
 from sluicegate.adapters.promql_meter import PromqlMeter
@@ -21,6 +21,7 @@ from sluicegate.gates.looks import COUNTER_RESET, SOURCE_MISSING
 from sluicegate.serving.counters import Counters
 from sluicegate.serving.evidence_page import CONTENT_TYPE, EvidencePage, rows
 from sluicegate.serving.pulse import Pulse
+from sluicegate.testing.waiting import wait_until
 
 INVENTED = "7"
 STAGE = StageSpec(weight=50, bake=1, min_requests=1)
@@ -201,6 +202,24 @@ def test_pod_that_is_starting_hides_nobody(rig: Rig) -> None:
     finally:
         rig.prometheus.forget(SERVERS, nowhere)
     assert grown(before, during)[:3] == (0, 0, 0)
+
+
+def test_pods_of_another_installation_count_and_hide_nothing_here(rig: Rig) -> None:
+    """The same Prometheus watches models of the same names in another namespace."""
+    before = rig.whole()
+    theirs = Pulse("127.0.0.1", 0, lambda _: (200, CONTENT_TYPE, page("theirs", version="2")))
+    addresses = {"theirs": f"127.0.0.1:{theirs.port}", "silent": "127.0.0.1:9"}
+    for pod, address in addresses.items():
+        rig.prometheus.scrape(SERVERS, address, model="toy", version="2", pod=pod, namespace="elsewhere")
+    try:
+        wait_until(lambda: "theirs" in rig.scraped(), PATIENCE_S, "a scrape of the other one's pod")
+        time.sleep(4.0)  # longer than the joiner lets a pod be silent
+        during = rig.whole()
+    finally:
+        for address in addresses.values():
+            rig.prometheus.forget(SERVERS, address)
+        theirs.close()
+    assert grown(before, during) == (0, 0, 0, 0)
 
 
 def test_joiner_that_is_gone_is_missing_and_its_successor_counts_from_zero(rig: Rig) -> None:

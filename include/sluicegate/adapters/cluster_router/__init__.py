@@ -47,7 +47,7 @@ __all__ = ["KEEPER", "ClusterRouter", "envoys_router", "gateway_api_router", "is
 
 def gateway_api_router(settings: Settings) -> ClusterRouter:
     """Router over HTTPRoutes of the Gateway that the settings name."""
-    name, namespace = settings.cluster_gateway.split(".")
+    name, namespace = settings.route_parent
     api = cache(partial(kube.client, settings))
     dialect, works = GatewayApi(name, namespace, settings.namespace), partial(_refuse_without_edge, api, settings.namespace)
     return _router(settings, api, dialect, partial(_gateway_addresses, api, name, namespace), works)
@@ -55,7 +55,7 @@ def gateway_api_router(settings: Settings) -> ClusterRouter:
 
 def istio_router(settings: Settings) -> ClusterRouter:
     """Router over VirtualServices of the gateway that the settings name; a Service of the same name stands before its proxies."""
-    name, namespace = settings.cluster_gateway.split(".")
+    name, namespace = settings.route_parent
     api = cache(partial(kube.client, settings))
     return _router(
         settings, api, Istio(name, namespace, settings.namespace), lambda: [(f"{name}.{namespace}.svc.cluster.local", 80)]
@@ -67,9 +67,8 @@ def envoys_router(settings: Settings) -> ClusterRouter:
     api = cache(partial(kube.client, settings))
     dialect = Envoys(settings.namespace)
     objects = KubeObjects(api, dialect.kind, settings.namespace)
-    return ClusterRouter(
-        dialect, objects, objects, Probe(partial(_replicas, api, settings.namespace), lasts=REPLICAS_LAST_S).routes
-    )
+    probe = Probe(partial(_replicas, api, settings.namespace), lasts=REPLICAS_LAST_S, looks=1)
+    return ClusterRouter(dialect, objects, objects, probe.routes)
 
 
 def _router(

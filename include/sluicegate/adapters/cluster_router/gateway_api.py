@@ -47,7 +47,7 @@ class GatewayApi:
         return {"spec": {"parentRefs": [parent], "rules": self._rules(route)}}
 
     def attached(self, body: Body, present: Mapping[str, Any]) -> Body:
-        return {"spec": {**body["spec"], "parentRefs": present["spec"]["parentRefs"]}}
+        return {"spec": {**body["spec"], "parentRefs": present["spec"].get("parentRefs", [])}}
 
     def gone(self) -> Body:
         nothing = {"type": "RequestRedirect", "requestRedirect": {"statusCode": 302}}

@@ -6,7 +6,7 @@
     <model>.candidate                                           candidate
     <model>.champion                                            champion
 
-The edge's program is in docker/kubernetes/istio; the EnvoyFilter of a model tells it the salt, on each of these routes by its name.
+The edge's program is in docker/kubernetes/routers/istio; the EnvoyFilter of a model tells it the salt, on each of these routes by its name.
 No Istio control plane has ever followed these objects here: their schema and their table are proven, their effect is not.
 """
 
@@ -50,7 +50,7 @@ class Istio:
         return {"spec": {"hosts": ["*"], "gateways": [f"{self.gateway_namespace}/{self.gateway}"], "http": self._http(route)}}
 
     def attached(self, body: Body, present: Mapping[str, Any]) -> Body:
-        return {"spec": {**body["spec"], **{key: present["spec"][key] for key in ("hosts", "gateways")}}}
+        return {"spec": {**body["spec"], **{key: present["spec"].get(key, []) for key in ("hosts", "gateways")}}}
 
     def gone(self) -> Body:
         nothing = {"name": "gone", "directResponse": {"status": 404}}

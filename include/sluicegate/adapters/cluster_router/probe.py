@@ -1,4 +1,4 @@
-"""What the data plane itself says it does: every proxy answers /models/<model>/route with the route that it follows."""
+"""What the data plane itself says it does: a proxy answers /models/<model>/route with the route that it follows."""
 
 import http.client
 import time
@@ -12,11 +12,14 @@ ANSWER_WITHIN_S = 1.0
 USER = "sluicegate"
 """Of this user the edge computes a bucket, so that a route is shown as it is only where the edge knows its salt."""
 
+LOOKS = 8
+"""At an address behind which there may be several proxies: of two, one is missed by 1 reading in 128."""
+
 Address = tuple[str, int]
 
 
 class Probe:
-    """Asks every proxy of a gateway.
+    """Asks the proxies of a gateway.
 
     Parameters
     ----------
@@ -24,19 +27,21 @@ class Probe:
         Where the proxies listen; asked again after a proxy did not answer.
     lasts
         Seconds after which they are asked for again in any case.
+    looks
+        At each address, each over a connection of its own: it may lead to another proxy. One is enough where each proxy has an address.
     """
 
-    def __init__(self, addresses: Callable[[], list[Address]], lasts: float = 60.0) -> None:
-        self._find, self._lasts = addresses, lasts
+    def __init__(self, addresses: Callable[[], list[Address]], lasts: float = 60.0, looks: int = LOOKS) -> None:
+        self._find, self._lasts, self._looks = addresses, lasts, looks
         self._known: list[Address] = []
         self._until = float("-inf")
 
     def routes(self, model: str) -> list[Route | None]:
-        """The route that each proxy follows, None where it has none."""
+        """The routes that the proxies follow, None where one has none."""
         if not self._known or time.monotonic() >= self._until:
             self._known, self._until = self._find(), time.monotonic() + self._lasts
         try:
-            return [_asked(address, model) for address in self._known]
+            return [_asked(address, model) for address in self._known for _ in range(self._looks)]
         except UnavailableError:
             self._known = []
             raise

@@ -39,7 +39,7 @@ class ClusterRouter:
     objects, edges
         Where routes are kept, and what tells the edge a model's salt.
     showing
-        The route of a model that each proxy shows, or None; UnavailableError when one does not answer.
+        The route of a model that each proxy shows which could be asked, or None; UnavailableError when one does not answer.
     kept
         Raises UnavailableError when nobody would enforce the lease of a weight.
     edge_works
@@ -149,31 +149,29 @@ class ClusterRouter:
             before[:] = [stored.route] if stored.route is not None and stored.route.lease_over(now) else []
             return Stored(stored.token, before[0].cut()) if before else stored
 
-        self._write(found.model, cut, attach=False)
+        self._write(found.model, cut)
         return before
 
-    def _write(self, model: str, decide: Callable[[Stored], Stored], *, attach: bool = True) -> Stored:
-        """Decide on what is there and write it at that version, again when somebody else was faster.
-
-        Who does not `attach` leaves the gateways that follow the route as they are: a cut must never take it off one.
-        """
+    def _write(self, model: str, decide: Callable[[Stored], Stored]) -> Stored:
+        """Decide on what is there and write it at that version, again when somebody else was faster."""
         for _ in range(TRIES):
             stored, thing = self._stored(model)
             wanted = decide(stored)
             if wanted == stored:
                 return wanted
             try:
-                self._objects.put(self._thing(model, wanted, thing, attach))
+                self._objects.put(self._thing(model, wanted, thing, stored))
             except kube.ConflictError:
                 continue
             return wanted
         raise UnavailableError(f"the route of model '{model}' was written by others {TRIES} times meanwhile: try again")
 
-    def _thing(self, model: str, stored: Stored, present: Thing | None, attach: bool) -> Thing:
-        body = self._dialect.gone() if stored.route is None else self._dialect.body(stored.route)
-        if present is not None and not attach:
+    def _thing(self, model: str, wanted: Stored, present: Thing | None, stored: Stored) -> Thing:
+        """A route that is there stays with the gateways that follow it: a writer who was told of another one must not take it off."""
+        body = self._dialect.gone() if wanted.route is None else self._dialect.body(wanted.route)
+        if present is not None and stored.route is not None and wanted.route is not None:
             body = self._dialect.attached(body, present)
-        note = json.dumps(to_document(stored), sort_keys=True)
+        note = json.dumps(to_document(wanted), sort_keys=True)
         return {"metadata": _meta(model, {ANNOTATION: note}, present), **body}
 
     def _stored(self, model: str) -> tuple[Stored, Thing | None]:

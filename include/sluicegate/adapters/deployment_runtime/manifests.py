@@ -6,6 +6,7 @@ from typing import Any
 
 from sluicegate import kube
 from sluicegate.domain.pod import fixed
+from sluicegate.domain.resources import in_bytes
 from sluicegate.domain.servers import Serving
 from sluicegate.settings import Settings
 
@@ -23,6 +24,8 @@ LINGER_S = 3
 """Then seconds in which whoever has not heard of it is still served, on connections that close behind each answer."""
 GRACE_S = 45
 """From the request to stop to the kill, seconds: the two above, 5 s to drain, and 20 s to ship the last lines of the log."""
+LOG_SHARE = 0.75
+"""Of the disk, for logs that wait for the store. The package and what containers print take of it too; above all of it a pod is evicted."""
 STORE_KEYS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -193,6 +196,7 @@ def _with_the_store(settings: Settings, mount: Mapping[str, Any]) -> dict[str, A
 def _server(what: Version, serving: Serving, settings: Settings) -> dict[str, Any]:
     words = ["serve", "--package", "/package/model", "--model", what.model, "--version", what.version, "--host", "0.0.0.0"]  # noqa: S104
     words += ["--port", str(PORT), "--pulse-port", str(PULSE_PORT), "--linger", str(LINGER_S), "--log-dir", "/log"]
+    words += ["--log-room", str(int(LOG_SHARE * in_bytes(serving.disk)))]
     kept = {"memory": serving.memory, "ephemeral-storage": serving.disk}
     return _container(SERVER, settings, words) | {
         "ports": [{"name": "http", "containerPort": PORT}, {"name": "pulse", "containerPort": PULSE_PORT}],

@@ -1,6 +1,7 @@
 """Brings the prediction logs of a server to the store while they grow, from beside the server.
 
-Each byte arrives at most once and in its place, whatever is killed; what was written and not yet shipped is lost only with the disk.
+Each byte arrives at most once and in its place, whatever is killed. What was written and not yet shipped is lost with the disk, and when
+the request to stop comes while the store is away.
 A log to which nothing is added any more is stored as a whole, its pieces go, and so does the local file.
 """
 
@@ -22,7 +23,7 @@ PIECE = 8 << 20
 LATE = timedelta(minutes=5)
 """After its hour a log gets no more lines; this long is waited, although a server flushes within a second."""
 LAST_TRY_S = 20.0
-"""How long a store that is away is asked again after the request to stop; a pod has 30 s."""
+"""How long a store that is away is asked again after the request to stop; a pod has 45 s, of which its server's end takes some 10."""
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class Shipper:
             try:
                 self.ship()
             except UnavailableError as e:
-                log.warning("%s", e)  # nothing is lost: the logs wait on the disk
+                log.warning("%s", e)  # the logs wait on the disk, as far as the server lets them
         until = time.monotonic() + LAST_TRY_S
         while True:
             try:

@@ -1,7 +1,7 @@
 """What the gateway counted: Envoy's own counters where its clusters tell the versions apart, else what the servers answered.
 
-Envoy tells no start of its counters: a replica that starts anew, and a cluster that comes anew with a rule, counts less than before,
-which the judge takes for the reset that it is.
+Envoy tells no start of its counters: a replica that starts anew, and a cluster that comes anew with a candidate, counts less than
+before, which the judge takes for the reset that it is.
 """
 
 import re
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from sluicegate import kube
+from sluicegate.adapters.promql_meter import queries
 from sluicegate.adapters.promql_meter.arms import Arms
 from sluicegate.adapters.promql_meter.prometheus import Vector
 from sluicegate.adapters.promql_meter.table import check_targets, table
@@ -18,8 +19,8 @@ from sluicegate.errors import UnavailableError
 from sluicegate.settings import Settings
 
 CLUSTER, ROW, CLASS = "envoy_cluster_name", "row", "envoy_response_code_class"
-CANDIDATE, CHAMPION = "2", ("1", "3")
-"""Rules of an HTTPRoute of ours (adapters/cluster_router/gateway_api.py): the champion's is the second while it is alone."""
+CANDIDATE, CHAMPION = "2", "3"
+"""Rules of an HTTPRoute of ours (adapters/cluster_router/gateway_api.py): all of them are always there."""
 
 
 class Cluster(NamedTuple):
@@ -38,11 +39,17 @@ class Cluster(NamedTuple):
     """5xx among them."""
 
 
+def question(route: Route, settings: Settings) -> str:
+    """What Prometheus is asked: our own gateway is where the servers are, one of others in a namespace that may be another."""
+    namespace = settings.namespace if settings.router == "envoy" else settings.route_parent[1]
+    return queries.gateway(namespace, clusters_of(route, settings))
+
+
 def clusters_of(route: Route, settings: Settings) -> str:
     """Regular expression for the names of the route's clusters."""
     if settings.router == "envoy":
         return f"{re.escape(route.model)}/(champion|candidate)"
-    return f"{re.escape(_http_route(route, settings))}/rule/[{''.join((*CHAMPION, CANDIDATE))}]"
+    return f"{re.escape(_http_route(route, settings))}/rule/[{CANDIDATE}{CHAMPION}]"
 
 
 def from_envoy(vector: Vector, route: Route, settings: Settings) -> GatewayCounters:
@@ -81,12 +88,11 @@ def _ours(seen: Mapping[str, Cluster], model: str) -> GatewayCounters:
 
 def _by_rules(seen: Mapping[str, Cluster], name: str) -> GatewayCounters:
     """A request is retried at its own version, so it was one error, however often, and whether or not a retry hid it."""
-    champions = [seen[cluster] for rule in CHAMPION if (cluster := f"{name}/rule/{rule}") in seen]
-    if not champions:
+    champion, candidate = seen.get(f"{name}/rule/{CHAMPION}"), seen.get(f"{name}/rule/{CANDIDATE}", Cluster())
+    if champion is None:
         raise UnavailableError(f"no proxy of the Gateway has the rules of {name}: they do not follow this route yet")
-    candidate = seen.get(f"{name}/rule/{CANDIDATE}", Cluster())
-    requests, errors = (sum(values) for values in zip(*((c.answered, c.failed + c.saved) for c in champions), strict=True))
-    return GatewayCounters(0.0, int(requests), int(errors), int(candidate.answered), int(candidate.failed + candidate.saved))
+    counted = [(int(cluster.answered), int(cluster.failed + cluster.saved)) for cluster in (champion, candidate)]
+    return GatewayCounters(0.0, *counted[0], *counted[1])
 
 
 def _http_route(route: Route, settings: Settings) -> str:

@@ -46,7 +46,7 @@ class Joiner:
     """Call `look` often, from one thread; `page` may be asked from others."""
 
     def __init__(self, settings: Settings, clock: answers.Clock = time.time) -> None:
-        self._prometheus, self._clock = prometheus(settings), clock
+        self._prometheus, self._clock, self._namespace = prometheus(settings), clock, settings.namespace
         self._started_at, self._asked_at = clock(), 0.0
         self._process: Labels = (("process", process_name(self._started_at)),)
         self._connections, self._threads = answers.pool(), ThreadPoolExecutor(8, thread_name_prefix="joiner")
@@ -65,8 +65,8 @@ class Joiner:
             self._pair(lines)
         if self._clock() - self._asked_at >= TARGETS_EVERY_S:
             self._asked_at = self._clock()
-            question = queries.targets(queries.selector(job=queries.SERVERS))
-            self._find({_pod(s): s.value for s in self._prometheus.query(question).samples if s.labels["fact"] == "up"})
+            targets = self._prometheus.query(queries.servers(self._namespace)).samples
+            self._find({_pod(s): s.value for s in targets if s.labels["fact"] == "up"})
 
     def page(self) -> bytes:
         """The pairs of every couple and the facts of this process, for Prometheus."""

@@ -20,9 +20,16 @@ class Labels:
     """Outcomes of what champion and candidate of a model have answered in a rollout, to users and to copies."""
 
     def __init__(
-        self, dataset: Dataset, prometheus: Prometheus, model: str, champion: str, candidate: str, window: LabelWindow
+        self,
+        dataset: Dataset,
+        prometheus: Prometheus,
+        namespace: str,
+        model: str,
+        champion: str,
+        candidate: str,
+        window: LabelWindow,
     ) -> None:
-        self._dataset, self._prometheus = dataset, prometheus
+        self._dataset, self._prometheus, self._namespace = dataset, prometheus, namespace
         self._model, self._versions, self._window = model, (champion, candidate), window
         self._opened: set[str] = set()
         self._known = KnownOutcomes(champion, candidate, window)
@@ -49,7 +56,8 @@ class Labels:
         within = self._window.gate.within
         if now - within <= self._window.since or now - self._due_at < min(MOST_OFTEN_S, within / 100):
             return
-        asked = (queries.answered(self._model, version, self._window.since, now - within) for version in self._versions)
+        span = (self._window.since, now - within)
+        asked = (queries.answered(self._namespace, self._model, version, *span) for version in self._versions)
         vectors = [self._prometheus.query(question) for question in asked]
         answered = sum(s.value for v in vectors for s in v.samples if s.labels.get("fact") == "answered")
         self._due, self._due_at = max(self._due, round(answered)), now

@@ -67,20 +67,19 @@ class PromqlMeter:
         return self._pool.submit(question)
 
     def _arms(self, model: str, version: str) -> Arms:
-        return arms(table(self._prometheus.query(queries.evidence(model, version))))
+        return arms(table(self._prometheus.query(queries.evidence(self._settings.namespace, model, version))))
 
     def _pairs(self, route: Route) -> PairCounters | None:
         if route.candidate is None:
             return None
-        question = queries.pairs(route.model, route.champion.version, route.candidate.version)
+        versions = (route.champion.version, route.candidate.version)
+        question = queries.pairs(self._settings.namespace, route.model, *versions)
         return pairs(table(self._prometheus.query(question)))
 
     def _gateway(self, route: Route) -> GatewayCounters | None:
         if self._settings.router not in COUNTED_BY_ENVOY:
             return None
-        return gateway.from_envoy(
-            self._prometheus.query(queries.gateway(gateway.clusters_of(route, self._settings))), route, self._settings
-        )
+        return gateway.from_envoy(self._prometheus.query(gateway.question(route, self._settings)), route, self._settings)
 
     def _seen(
         self, route: Route, counted: GatewayCounters | None, champion: Arms | None, candidate: Arms | None
@@ -95,7 +94,7 @@ class PromqlMeter:
             return None
         key = (route.model, route.champion.version, route.candidate.version, window)
         if self._labels is None or self._labels[0] != key:
-            self._labels = (key, Labels(self._dataset, self._prometheus, *key))
+            self._labels = (key, Labels(self._dataset, self._prometheus, self._settings.namespace, *key))
         try:
             return self._labels[1].read(now)
         except (SluicegateError, OSError, pa.ArrowException) as e:

@@ -1,12 +1,13 @@
-"""What is asked of Prometheus. The jobs are named in docker/kubernetes/watching/prometheus.yaml.
+"""What is asked of Prometheus. The jobs are in docker/kubernetes/watching/scrape.yml.
 
-A question for one source is one query, so that its rows and the facts about the processes behind them are of the same scrapes.
+A question for one source is one query, so that its rows and the facts about the processes behind them are of the same scrapes. One
+Prometheus may watch several installations, with models of the same names: a namespace tells them apart in every question.
 """
 
 from sluicegate.serving.evidence_page import FACTS, ROWS, escaped
 
 SERVERS, PAIRS, GATEWAY = "sluicegate-evidence", "sluicegate-pairs", "sluicegate-gateway"
-"""Jobs of the scrape configuration. Targets of the first have the labels model and version."""
+"""Jobs of the scrape configuration. Their targets have the label namespace, those of the first also model and version."""
 REMEMBERED = "1h"
 """A process that ended within this time is known to have ended."""
 LOOKBACK_S = 300.0
@@ -20,27 +21,37 @@ def selector(**labels: str) -> str:
     return ",".join(f'{name}="{escaped(value)}"' for name, value in labels.items())
 
 
-def evidence(model: str, version: str) -> str:
+def servers(namespace: str) -> str:
+    """All targets of model servers."""
+    return targets(selector(job=SERVERS, namespace=namespace))
+
+
+def evidence(namespace: str, model: str, version: str) -> str:
     """Rows of one version, summed over its pods; facts of its processes; its targets."""
-    target = selector(job=SERVERS, model=model, version=version)
+    target = selector(job=SERVERS, namespace=namespace, model=model, version=version)
     rows = f"sum by (role, row, bound, segment, bucket) ({ROWS}{{{target}}})"
     return f"{told(target)} or {processes(target)} or {targets(target)} or {rows}"  # the many last: each `or` walks its left side
 
 
-def pairs(model: str, champion: str, candidate: str) -> str:
+def pairs(namespace: str, model: str, champion: str, candidate: str) -> str:
     """Rows of the pairs of two versions; facts and target of the joiner."""
-    rows = selector(job=PAIRS, model=model, champion=champion, candidate=candidate)
-    target = selector(job=PAIRS)
-    facts = [processes(selector(job=PAIRS, model=""))]
+    rows = selector(job=PAIRS, namespace=namespace, model=model, champion=champion, candidate=candidate)
+    target = selector(job=PAIRS, namespace=namespace)
+    facts = [processes(selector(job=PAIRS, namespace=namespace, model=""))]
     for role, version in (("champion", champion), ("candidate", candidate)):
-        of_version = selector(job=PAIRS, model=model, version=version, fact="unread")
+        of_version = selector(job=PAIRS, namespace=namespace, model=model, version=version, fact="unread")
         facts.append(renamed(f"{FACTS}{{{of_version}}}", "fact", f"unread_{role}"))
     return " or ".join((*facts, targets(target), f"sum by (role, row, bucket) ({ROWS}{{{rows}}})"))
 
 
-def gateway(clusters: str) -> str:
-    """Envoy's counters of the clusters whose name matches, by cluster; its targets."""
-    target = selector(job=GATEWAY)
+def gateway(namespace: str, clusters: str) -> str:
+    """Envoy's counters of the clusters whose name matches, by cluster; its targets.
+
+    Parameters
+    ----------
+    namespace : where our own gateway is, or the Gateway whose proxies these are.
+    """
+    target = selector(job=GATEWAY, namespace=namespace)
     match = f'{target},envoy_cluster_name=~"{escaped(clusters)}"'
     sums = [f"sum by (envoy_cluster_name, envoy_response_code_class) (envoy_cluster_upstream_rq_xx{{{match}}})"]
     for row in ("total", "retry", "retry_success"):
@@ -50,12 +61,13 @@ def gateway(clusters: str) -> str:
     return " or ".join((*sums, *facts, targets(target)))
 
 
-def answered(model: str, version: str, since: float, until: float) -> str:
+def answered(namespace: str, model: str, version: str, since: float, until: float) -> str:
     """What all processes of a version answered to users between two times, seconds since the epoch.
 
     Each process counts in a series of its own, which is never reset; one that ended still stands with its last number.
     """
-    total = f"{FACTS}{{{selector(job=SERVERS, model=model, version=version, fact='answers')}}}"
+    told = selector(job=SERVERS, namespace=namespace, model=model, version=version, fact="answers")
+    total = f"{FACTS}{{{told}}}"
     span = f"[{until - since + LOOKBACK_S:.0f}s]"
     now, then = (f"(sum(last_over_time({total}{span} @ {at:.3f})) or vector(0))" for at in (until, since))
     return renamed(f"{now} - {then}", "fact", "answered")
