@@ -169,6 +169,13 @@ class TestObjects:
         assert kube.read(api, "v1", "Service", "n", "x") is None
         kube.remove(api, "v1", "Service", "n", "x")
 
+    def test_only_the_object_that_bears_the_uid_is_removed(self, api: Any, server: Any) -> None:
+        server.answer = (409, {"message": "the UID in the precondition (a) does not match the UID in record (b)"})
+        kube.remove(api, "v1", "Pod", "n", "x", "a")
+        assert json.loads(server.asked[0][3]) == {"preconditions": {"uid": "a"}}
+        with pytest.raises(kube.ConflictError):
+            kube.remove(api, "v1", "Pod", "n", "x")
+
     def test_list_asks_for_labels_and_is_ordered_by_name(self, api: Any, server: Any) -> None:
         server.answer = (200, {"items": [service("b"), service("a")]})
         found = kube.listed(api, "v1", "Service", "n", {"sluicegate/model": "a/b"})

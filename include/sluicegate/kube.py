@@ -131,12 +131,19 @@ def listed(api: "ApiClient", api_version: str, kind: str, namespace: str, select
     return sorted(found["items"], key=lambda thing: str(thing["metadata"]["name"]))
 
 
-def remove(api: "ApiClient", api_version: str, kind: str, namespace: str, name: str) -> None:
-    """Delete the object and, in the background, what belongs to it; deleting again changes nothing."""
+def remove(api: "ApiClient", api_version: str, kind: str, namespace: str, name: str, uid: str = "") -> None:
+    """Delete the object and, in the background, what belongs to it; deleting again changes nothing.
+
+    With a uid only the very object that bears it: what has come after it under the same name is left alone.
+    """
+    body = {"preconditions": {"uid": uid}} if uid else None
     try:
-        request(api, "DELETE", _path(api_version, kind, namespace, name), query={"propagationPolicy": "Background"})
+        request(api, "DELETE", _path(api_version, kind, namespace, name), body, {"propagationPolicy": "Background"})
     except _AbsentError:
         return
+    except ConflictError:
+        if not uid:
+            raise
 
 
 def log(api: "ApiClient", namespace: str, pod: str, container: str, lines: int) -> str:

@@ -101,10 +101,10 @@ class PodTrigger(BaseTrigger):
             await self.hook.delete_pod(self._job.name, self.namespace)
 
     async def _end(self, pod: Mapping[str, Any] | None) -> TriggerEvent:
-        ended_here = self.ends and not self.gone and await asyncio.to_thread(self._committed)
+        ended_here = self.ends and not self.gone and await asyncio.to_thread(self._committed, pod)
         return TaskSuccessEvent() if ended_here else TriggerEvent({"pod": pod, "refused": ""})
 
-    def _committed(self) -> bool:
+    def _committed(self, pod: Mapping[str, Any] | None) -> bool:
         """Whether there is a result; it is handed on then, and its pod is needed no more."""
         try:
             ports = _ports()
@@ -112,7 +112,8 @@ class PodTrigger(BaseTrigger):
             if found is None:
                 return False
             self._push(returned(self._job.order, found))
-            ports.pods.remove(self._job)
+            if pod is not None:
+                ports.pods.remove(pod)
         except SluicegateError as e:  # the task itself asks again, and says what is wrong
             self._tell(str(e))
             return False

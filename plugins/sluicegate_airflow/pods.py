@@ -18,7 +18,7 @@ from sluicegate.domain import pod as pods
 from sluicegate.domain.order import Order
 from sluicegate.domain.pod import Job
 from sluicegate.domain.pod_fate import SKIP, End, Fate, ended, fate, hopeless
-from sluicegate.errors import RefusedError, UnavailableError
+from sluicegate.errors import RefusedError, SluicegateError, UnavailableError
 from sluicegate.ports import Ports
 from sluicegate.wiring import Wiring, wire
 from sluicegate_airflow.errors import told
@@ -74,6 +74,7 @@ class PodOperator(KubernetesPodOperator):
             self.log.info("order %s of %s, content key %s", order.action, order.model, order.key)
             found = ports.outbox.result(order)
             if found is not None:
+                self._clear(ports, order)
                 self._done(context, order, found)
                 return
             job = pods.job(order, ports.outbox.send(order), ports.spec(self.model), ports.sources.send(self.model))
@@ -86,20 +87,20 @@ class PodOperator(KubernetesPodOperator):
     def trigger_reentry(self, context: Context, event: dict[str, Any], job: dict[str, Any]) -> None:
         """Called when the pod has ended, or is gone, or will never start."""
         with told():
-            ports, mine = wire(), Job.of(job)
+            ports, mine, pod = wire(), Job.of(job), event["pod"]
             found = ports.outbox.result(mine.order)
             if found is not None:
-                ports.pods.remove(mine)
+                if pod is not None:
+                    ports.pods.remove(pod)
                 self._done(context, mine.order, found)
                 return
             if event["refused"]:
                 raise RefusedError(
                     f"the cluster shows Airflow no pod {mine.name} ({event['refused']}): give it the role of docs/kubernetes.md"
                 )
-            pod = event["pod"]
             stuck = pod and hopeless(pod, mine, time.time())
             if stuck:
-                ports.pods.remove(mine)  # else it might begin when nobody waits for it any more
+                ports.pods.remove(pod)  # else it might begin when nobody waits for it any more
             gone = pod is None or not ended(pod)
             self.failed(mine, stuck or fate(None if gone else pod, mine, pod))
 
@@ -114,6 +115,13 @@ class PodOperator(KubernetesPodOperator):
         if end.again:
             raise UnavailableError(end.message)
         raise AirflowFailException(end.message)
+
+    def _clear(self, ports: Wiring, order: Order) -> None:
+        """What a try before this one has left, when it was killed after its pod was done. The result counts all the same."""
+        try:
+            ports.pods.clear(pods.job(order, "", ports.spec(self.model)))
+        except SluicegateError as e:
+            self.log.warning("the pod of this order may be left: %s", e)
 
     def _done(self, context: Context, order: Order, result: Mapping[str, Any]) -> None:
         context["ti"].xcom_push(key="return_value", value=self.came(order, result))
