@@ -18,12 +18,14 @@ from sluicegate.domain import pod as pods
 from sluicegate.domain.order import Order
 from sluicegate.domain.pod import Job
 from sluicegate.domain.pod_fate import SKIP, End, Fate, ended, fate, hopeless
+from sluicegate.domain.rollout import Outcome
 from sluicegate.errors import RefusedError, SluicegateError, UnavailableError
 from sluicegate.ports import Ports
 from sluicegate.wiring import Wiring, wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.inputs import INPUTS
 from sluicegate_airflow.links import ReportLink
+from sluicegate_airflow.operate import BLUE, CUTS, JOURNAL_ALONE, act, wished
 from sluicegate_airflow.orders import LONGEST, POOL
 from sluicegate_airflow.pauses import PauseTrigger
 from sluicegate_airflow.pod_trigger import PodTrigger, returned
@@ -186,8 +188,7 @@ class PodReleaseOperator(PodOperator):
         self.ends_early = verb != "revert"  # which may end as skipped
 
     def ordered(self, ports: Ports, context: Context) -> Order:
-        attempt = f"{context['run_id']} {context['ti'].try_number}"
-        return Order("release", self.model, {**wanted(ports, self, context), "attempt": attempt})
+        return asked_now(self.model, wanted(ports, self, context), context)
 
     def came(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
         return said(self, result)
@@ -197,3 +198,43 @@ class PodReleaseOperator(PodOperator):
             self.log.info("%s", end.message)
             self.defer(trigger=PauseTrigger(self.model, self.rollout_id), method_name="again")
         super().failed(job, end)
+
+
+class PodOperateOperator(PodOperator):
+    """What a person chose: what touches the journal alone here, all else in a pod. Traffic is cut before there is one."""
+
+    ui_color = BLUE
+
+    def execute(self, context: Context) -> None:
+        action = context["params"]["action"]
+        if action in JOURNAL_ALONE:
+            context["ti"].xcom_push(key="return_value", value=act(self, self.model, context))
+            return
+        if action in CUTS:
+            self._cut(context, CUTS[action])
+        super().execute(context)
+
+    def ordered(self, ports: Ports, context: Context) -> Order:
+        return asked_now(self.model, wished(ports, self.model, context), context)
+
+    def came(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
+        return said(self, result)
+
+    def _cut(self, context: Context, outcome: Outcome) -> None:
+        """Whatever hinders it here, the pod begins with the same."""
+        from sluicegate.actions.release import cut_by_hand
+
+        with told():
+            ports = wire()
+            wish = wished(ports, self.model, context)
+        del wish["verb"]
+        try:
+            cut_by_hand(ports, self.model, **wish, outcome=outcome)
+        except SluicegateError as e:
+            self.log.warning("the traffic is not cut yet (%s): the pod does it", e)
+
+
+def asked_now(model: str, wish: Mapping[str, Any], context: Context) -> Order:
+    """A verb as this try's own order."""
+    attempt = f"{context['run_id']} {context['ti'].try_number}"
+    return Order("release", model, {**wish, "attempt": attempt})
