@@ -36,7 +36,7 @@ LOG_OVERLAP_S = 10
 """How far a look at the log reaches back behind the one before: clocks differ, and lines carry their times."""
 TELL_EVERY = 60.0
 """Seconds between two lines that say the same."""
-ABSENT, FORBIDDEN = 404, 403
+UNKNOWN, FORBIDDEN, ABSENT = 401, 403, 404
 NO_ANSWER = (ApiException, ClientError, OSError, TimeoutError)
 
 
@@ -81,9 +81,9 @@ class PodTrigger(BaseTrigger):
             self._warming = asyncio.create_task(asyncio.to_thread(self._warm_up))
         while True:
             try:
-                pod = await self._pod()
+                pod = await self._look()
             except NO_ANSWER as e:
-                if getattr(e, "status", 0) == FORBIDDEN:
+                if getattr(e, "status", 0) in (UNKNOWN, FORBIDDEN):
                     yield TriggerEvent({"pod": last, "refused": _brief(e)})
                     return
                 self._tell(f"the cluster does not answer ({_brief(e)}): the pod goes on, asking again")
@@ -146,6 +146,16 @@ class PodTrigger(BaseTrigger):
         elif time.monotonic() - self._log_at >= LOG_EVERY:
             await self._show_log()
         return False
+
+    async def _look(self) -> dict[str, Any] | None:
+        """The pod, with a credential that may have been renewed since the kubeconfig was read."""
+        try:
+            return await self._pod()
+        except ApiException as e:
+            if e.status != UNKNOWN:
+                raise
+            self.__dict__.pop("hook", None)  # the next one reads the kubeconfig anew
+            return await self._pod()
 
     async def _pod(self) -> dict[str, Any] | None:
         """What may be known of the pod, as the API server gives it; None when there is none."""

@@ -20,6 +20,7 @@ from sluicegate.domain.pod import Job
 from sluicegate.domain.pod_fate import SKIP, End, Fate, ended, fate, hopeless
 from sluicegate.domain.rollout import Outcome
 from sluicegate.errors import RefusedError, SluicegateError, UnavailableError
+from sluicegate.kube import RENEW
 from sluicegate.ports import Ports
 from sluicegate.wiring import Wiring, wire
 from sluicegate_airflow.errors import told
@@ -28,7 +29,7 @@ from sluicegate_airflow.links import ReportLink
 from sluicegate_airflow.operate import BLUE, CUTS, JOURNAL_ALONE, act, wished
 from sluicegate_airflow.orders import LONGEST, POOL
 from sluicegate_airflow.pauses import PauseTrigger
-from sluicegate_airflow.pod_trigger import PodTrigger, returned
+from sluicegate_airflow.pod_trigger import UNKNOWN, PodTrigger, returned
 from sluicegate_airflow.rollout import GREEN, ROLLOUT, said, wanted
 
 ROOM_EVERY = timedelta(seconds=15)
@@ -97,9 +98,7 @@ class PodOperator(KubernetesPodOperator):
                 self._done(context, mine.order, found)
                 return
             if event["refused"]:
-                raise RefusedError(
-                    f"the cluster shows Airflow no pod {mine.name} ({event['refused']}): give it the role of docs/kubernetes.md"
-                )
+                raise _unseen(mine, event["refused"])
             stuck = pod and hopeless(pod, mine, time.time())
             if stuck:
                 ports.pods.remove(pod)  # else it might begin when nobody waits for it any more
@@ -232,6 +231,13 @@ class PodOperateOperator(PodOperator):
             cut_by_hand(ports, self.model, **wish, outcome=outcome)
         except SluicegateError as e:
             self.log.warning("the traffic is not cut yet (%s): the pod does it", e)
+
+
+def _unseen(job: Job, refused: str) -> SluicegateError:
+    """Of a pod that goes on, and that the cluster does not let us see."""
+    if refused.startswith(str(UNKNOWN)):
+        return UnavailableError(f"the cluster does not accept the credential of who follows pod {job.name} ({refused}): {RENEW}")
+    return RefusedError(f"the cluster shows Airflow no pod {job.name} ({refused}): give it the role of docs/kubernetes.md")
 
 
 def asked_now(model: str, wish: Mapping[str, Any], context: Context) -> Order:

@@ -208,6 +208,13 @@ class TestOrder:
         with pytest.raises(AirflowFailException, match=r"shows Airflow no pod toy-validate-.*403 Forbidden"):
             resumed(task, given, pause, None, "403 Forbidden")
 
+    def test_a_credential_that_is_over_is_an_outage_with_its_remedy(self, monkeypatch) -> None:
+        World(monkeypatch)
+        given, task = context(), order_task("toy", "validate", BATCH)
+        pause = deferred(task, given)
+        with pytest.raises(UnavailableError, match=r"401 Unauthorized\): renew the credential in the kubeconfig"):
+            resumed(task, given, pause, recorded("running"), "401 Unauthorized")
+
     def test_a_wait_outlasts_everything_that_its_pod_may_take(self, monkeypatch) -> None:
         World(monkeypatch)
         assert deferred(order_task("toy", "validate", BATCH), context()).timeout > timedelta(hours=12, minutes=35)
@@ -343,6 +350,13 @@ class TestTrigger:
     def test_a_right_that_is_missing_is_told_at_once(self, monkeypatch) -> None:
         trigger = ScriptedTrigger(ApiException(status=403, reason="Forbidden"))
         assert fired(trigger, monkeypatch) == [{"pod": None, "refused": "403 Forbidden"}]
+
+    def test_a_credential_that_is_over_is_read_anew_once_and_then_told(self, monkeypatch) -> None:
+        over = ApiException(status=401, reason="Unauthorized")
+        renewed = ScriptedTrigger(recorded("running"), over, recorded("running"), over, recorded("oom"))
+        assert fired(renewed, monkeypatch) == [{"pod": recorded("oom"), "refused": ""}]
+        not_renewed = ScriptedTrigger(recorded("running"), over, over)
+        assert fired(not_renewed, monkeypatch) == [{"pod": recorded("running"), "refused": "401 Unauthorized"}]
 
     def test_a_name_that_is_to_become_free_is_watched_until_nothing_is_left(self, monkeypatch) -> None:
         trigger = ScriptedTrigger(recorded("deleted_leaving"), recorded("deleted_last"), None, gone=True)
