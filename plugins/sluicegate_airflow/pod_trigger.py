@@ -102,6 +102,8 @@ class PodTrigger(BaseTrigger):
 
     async def _end(self, pod: Mapping[str, Any] | None) -> TriggerEvent:
         ended_here = self.ends and not self.gone and await asyncio.to_thread(self._committed, pod)
+        if ended_here and not (pod and ended(pod)):
+            self._tell(f"pod {self._job.name} did not come to its end, but its result is in the store and counts")
         return TaskSuccessEvent() if ended_here else TriggerEvent({"pod": pod, "refused": ""})
 
     def _committed(self, pod: Mapping[str, Any] | None) -> bool:

@@ -377,6 +377,7 @@ class TestTrigger:
         (event,) = events(trigger, monkeypatch)
         assert (type(event), trigger.pushed) == (TaskSuccessEvent, [{"key": order.key, "rows": 1}])
         assert world.pods.removed == ["evicted_leaving"]
+        assert trigger.logged[-1].endswith("did not come to its end, but its result is in the store and counts")
 
     @pytest.mark.parametrize("store", [None, UnavailableError("the store is away")])
     def test_without_a_result_or_a_store_the_task_itself_looks(self, monkeypatch, store: Exception | None) -> None:
