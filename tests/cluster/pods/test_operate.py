@@ -28,13 +28,15 @@ from sluicegate_demo.installation import Installation
 MODEL = "toy"
 PLAN = """\
 release:
-  stages: [{weight: 50, bake: 1h, deadline: 2h}]
+  stages: [{weight: 50, bake: 1h, deadline: 2h}, {weight: 100}]
   gates: {p95_ms: 25, error_rate: {}}
   lease: 30m
   abandoned: 1h
 serving: {servers: 1, most: 1, cpu: 0.05}
 """
 """Lease and sweep outlast these tests: what takes traffic and servers away is the person."""
+NOBODY = "http://127.0.0.1:9"
+"""A Prometheus that does not answer: nobody judges here."""
 LIBRARIES = ("kubernetes", "kubernetes_asyncio")
 """Both read KUBECONFIG once, when they are imported."""
 
@@ -63,10 +65,11 @@ class Ground:
         with self.acting("release") as ports:
             mine = self._deployed(ports)
             if champion_version(ports, MODEL) is not None:
-                enter_stage(ports, MODEL, mine, 0, author="test")
-                if promoted:
-                    data = {"index": 0, "verdict": "PASS", "reason": "all_gates_pass", "message": ""}
-                    ports.journal.append(MODEL, mine, Kind.STAGE_DECIDED, data, author="test")
+                for index in range(2 if promoted else 1):
+                    enter_stage(ports, MODEL, mine, index, author="test")
+                    if promoted:
+                        data = {"index": index, "verdict": "PASS", "reason": "all_gates_pass", "message": ""}
+                        ports.journal.append(MODEL, mine, Kind.STAGE_DECIDED, data, author="test")
             if promoted:
                 promote(ports, MODEL, mine, author="test")
         return mine
@@ -123,10 +126,11 @@ def ground(cluster: Cluster, images: Images, tmp_path_factory: pytest.TempPathFa
                 models=models.parent,
                 image_work=images["work"],
                 image_serve=images["serve"],
+                prometheus_url=NOBODY,
             )
             place = Installation(cluster, settings)
             try:
-                place.make({role: images[role] for role in ROLES}, "http://127.0.0.1:9")
+                place.make({role: images[role] for role in ROLES}, NOBODY)
                 answers: dict[str, Any] = place.addresses()
                 del answers["gateway"]
                 made = Ground(place, replace(settings, **answers), folder)
