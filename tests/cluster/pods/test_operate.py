@@ -31,12 +31,13 @@ release:
   stages: [{weight: 50, bake: 1h, deadline: 2h}, {weight: 100}]
   gates: {p95_ms: 25, error_rate: {}}
   lease: 30m
-  abandoned: 1h
 serving: {servers: 1, most: 1, cpu: 0.05}
 """
-"""Lease and sweep outlast these tests: what takes traffic and servers away is the person."""
+"""The lease outlasts these tests: what takes traffic and servers away is the person."""
 NOBODY = "http://127.0.0.1:9"
 """A Prometheus that does not answer: nobody judges here."""
+UNNEEDED = ("deployment/sluicegate-sweep", "deployment/sluicegate-joiner")
+"""Nobody else may end a rollout here, and nobody judges."""
 LIBRARIES = ("kubernetes", "kubernetes_asyncio")
 """Both read KUBECONFIG once, when they are imported."""
 
@@ -131,6 +132,7 @@ def ground(cluster: Cluster, images: Images, tmp_path_factory: pytest.TempPathFa
             place = Installation(cluster, settings)
             try:
                 place.make({role: images[role] for role in ROLES}, NOBODY)
+                cluster.kubectl("-n", place.namespace, "scale", "--replicas=0", *UNNEEDED)
                 answers: dict[str, Any] = place.addresses()
                 del answers["gateway"]
                 made = Ground(place, replace(settings, **answers), folder)
