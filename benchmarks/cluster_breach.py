@@ -21,8 +21,9 @@ from dataclasses import dataclass, field
 from sluicegate.domain.route import Route
 from sluicegate.ports.router import Router
 from sluicegate.testing.cluster import Images, bring_up, bring_up_gateway
-from sluicegate.testing.cluster_gateway import ClusterGateway, eventually, gateway_api, our_envoys, ready
+from sluicegate.testing.cluster_gateway import PATIENCE_S, ClusterGateway, gateway_api, our_envoys, ready
 from sluicegate.testing.traffic import Answer
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import wire
 
 USERS = [f"N{i}" for i in range(400)]
@@ -90,7 +91,7 @@ def _abandoned(gateway: ClusterGateway, router: Router, figures: Figures, route:
     assert route.expires_at is not None
     router.apply(route)
     with gateway.load(route.model, USERS, RATE) as load:
-        eventually(lambda: router.read(route.model) == route.cut())
+        wait_until(lambda: router.read(route.model) == route.cut(), PATIENCE_S)
         time.sleep(WELL_S)
     figures.lease.append(_last(load.answers) - route.expires_at)
     _count(figures, load.answers)

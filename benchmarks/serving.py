@@ -30,7 +30,8 @@ from sluicegate.serving.http import JSON, Connections, Response, listen
 from sluicegate.serving.package import load_package, write_package
 from sluicegate.serving.prediction_log import PredictionLog
 from sluicegate.serving.service import Service
-from sluicegate.testing.gateway import free_port, get, started, wait_until
+from sluicegate.testing.gateway import free_port, get, started
+from sluicegate.testing.waiting import wait_until
 
 MODEL, WIDTH = "bench", 20
 NAMES = [f"f{n}" for n in range(WIDTH)]
@@ -210,7 +211,7 @@ def running(folder: Path) -> Iterator[dict[str, Running]]:
         found = {kind: start(kind, folder, stack) for kind in SERVERS}
         for one in found.values():
             wait_until(lambda one=one: _open(one.port))  # type: ignore[misc]
-        wait_until(lambda: bool(get(found["server"].port, "/health/ready")))
+        wait_until(lambda: get(found["server"].port, "/health/ready"))
         yield found
 
 

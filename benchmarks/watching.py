@@ -26,8 +26,8 @@ from sluicegate.serving.evidence_page import CONTENT_TYPE, EvidencePage, Labels,
 from sluicegate.serving.pulse import Pulse
 from sluicegate.serving.watched import EVIDENCE
 from sluicegate.settings import Settings
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.prometheus import RunningPrometheus, find_prometheus, on_loopback, running_prometheus
+from sluicegate.testing.waiting import wait_until
 
 
 def main() -> None:

@@ -61,6 +61,21 @@ class TestEnvironment:
         assert Settings.from_environment(settings.to_environment()) == settings
 
 
+class TestWhatIsShared:
+    def test_one_machine_has_a_journal_and_a_registry_of_its_own(self) -> None:
+        alone = Settings(home=Path("/home/here"), mlflow_port=5000)
+        assert (alone.journal, alone.mlflow) == ("sqlite:////home/here/journal.db", "http://127.0.0.1:5000")
+
+    def test_pods_have_those_that_were_named(self) -> None:
+        named = replace(CLUSTER, journal_url="postgresql+psycopg://db/journal", mlflow_url="http://mlflow:5000")
+        assert (named.journal, named.mlflow) == ("postgresql+psycopg://db/journal", "http://mlflow:5000")
+
+    @pytest.mark.parametrize("name", ["journal", "mlflow"])
+    def test_pods_never_have_one_on_a_disk_of_their_own(self, name: str) -> None:
+        with pytest.raises(InputError, match=f"SLUICEGATE_{name.upper()}_URL is not set: pods need one that all of them reach"):
+            getattr(CLUSTER, name)
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("variable", "value"),

@@ -40,9 +40,9 @@ class Settings:
     profile: str = "local"
     """`local` or `kubernetes`: how units of work and servers are run."""
     journal_url: str = ""
-    """SQLAlchemy URL of the journal; empty means SQLite in `home`."""
+    """SQLAlchemy URL of the journal; empty means SQLite in `home`, and in profile `kubernetes`, where pods share no disk, is refused."""
     mlflow_url: str = ""
-    """Tracking and registry server; empty means the local one on `mlflow_port`."""
+    """Tracking and registry server; empty means the local one on `mlflow_port`, and is refused in profile `kubernetes`."""
     notify_url: str = ""
     """HTTP receiver (webhook) of what people must hear of; empty tells the log only."""
     store_url: str = ""
@@ -100,11 +100,13 @@ class Settings:
 
     @property
     def journal(self) -> str:
-        return self.journal_url or f"sqlite:///{self.home / 'journal.db'}"
+        """The journal's URL; InputError when a cluster's was not given."""
+        return self.journal_url or self._on_this_machine("JOURNAL_URL", f"sqlite:///{self.home / 'journal.db'}")
 
     @property
     def mlflow(self) -> str:
-        return self.mlflow_url or f"http://{self.host}:{self.mlflow_port}"
+        """The registry's URL; InputError when a cluster's was not given."""
+        return self.mlflow_url or self._on_this_machine("MLFLOW_URL", f"http://{self.host}:{self.mlflow_port}")
 
     @property
     def landing(self) -> Path:
@@ -158,6 +160,11 @@ class Settings:
     def orders(self) -> Path:
         """Orders being carried out: orders/<content key>/{order.json,log,lock}."""
         return self.home / "orders"
+
+    def _on_this_machine(self, name: str, default: str) -> str:
+        if self.profile == "local":
+            return default
+        raise InputError(f"SLUICEGATE_{name} is not set: pods need one that all of them reach (docs/kubernetes.md, Installing)")
 
     @staticmethod
     def from_environment(environ: Mapping[str, str] | None = None) -> "Settings":

@@ -2,10 +2,10 @@
 
 import pytest
 
-from sluicegate.actions.release import deploy, enter_stage, open_rollout, promote, retire, rollout
+from sluicegate.actions.release import abort, deploy, enter_stage, open_rollout, promote, retire, rollout
 from sluicegate.domain.route import Route
 from sluicegate.domain.servers import Serving
-from sluicegate.errors import PackageError, UnavailableError
+from sluicegate.errors import PackageError, RefusedError, UnavailableError
 from sluicegate.testing.ports import FakePorts
 from sluicegate.testing.rollouts import MODEL, begin, enter, pass_stages, watch_until_decided, weight, world
 
@@ -81,6 +81,23 @@ def test_whenever_traffic_is_shifted_its_servers_are_ready_however_slowly_they_c
     assert all(ready >= needed[weight] for weight, ready in seen)
 
 
+def test_lease_of_a_stage_begins_when_its_servers_are_there_however_long_that_took(ports: FakePorts) -> None:
+    rollout_id, sleep = begin(ports), ports.clock.sleep
+    pass_stages(ports, rollout_id, 2)
+    lease = rollout(ports, MODEL, rollout_id).release.lease
+    there = ports.clock.now() + 3 * lease
+
+    def pass_time(seconds: float) -> None:
+        sleep(seconds)
+        ports.runtime.room = 2 if ports.clock.now() < there else 100
+
+    ports.runtime.room, ports.clock.sleep = 2, pass_time
+    enter_stage(ports, MODEL, rollout_id, 2, author="test")
+    route = ports.router.read(MODEL)
+    assert ports.clock.now() >= there
+    assert (route.weight, route.expires_at) == (50, ports.clock.now() + lease)
+
+
 def test_champion_without_enough_servers_is_no_broken_artefact(ports: FakePorts) -> None:
     ports.runtime.room = 1
     opened = open_rollout(ports, MODEL, "2", author="test", run_id="r")
@@ -93,6 +110,22 @@ def test_broken_candidate_is_told_as_such(ports: FakePorts) -> None:
     opened = open_rollout(ports, MODEL, "2", author="test", run_id="r")
     with pytest.raises(PackageError, match="not healthy within 60 s: golden outputs differ"):
         deploy(ports, MODEL, opened.rollout_id, author="test")
+
+
+def test_rollout_that_is_aborted_while_its_server_starts_ends_the_wait_for_it(ports: FakePorts) -> None:
+    ports.runtime.broken = ("2",)
+    opened, sleep = open_rollout(ports, MODEL, "2", author="test", run_id="r"), ports.clock.sleep
+
+    def pass_time(seconds: float) -> None:
+        ports.clock.sleep = sleep
+        abort(ports, MODEL, opened.rollout_id, author="anna", reason="wrong data")
+
+    ports.clock.sleep = pass_time
+    begun = ports.clock.now()
+    with pytest.raises(RefusedError, match="has ended ABORTED: start a new one"):
+        deploy(ports, MODEL, opened.rollout_id, author="test")
+    assert ports.clock.now() == begun
+    assert "2" not in servers(ports)
 
 
 def test_old_champion_keeps_its_servers_through_retention_and_the_new_one_may_shrink_afterwards(ports: FakePorts) -> None:

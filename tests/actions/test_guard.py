@@ -16,6 +16,7 @@ from sluicegate.ports.journal import Event
 from sluicegate.testing.clock import VirtualClock
 from sluicegate.testing.journal import MemoryJournal
 from sluicegate.testing.router import MemoryRouter
+from sluicegate.testing.waiting import wait_until
 
 CHAMPION, CANDIDATE = Target("1", "127.0.0.1", 9), Target("2", "127.0.0.1", 10)
 
@@ -79,13 +80,6 @@ class FlakyRouter(MemoryRouter):
         return super().enforce(now)
 
 
-def wait_for(question: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 2
-    while not question() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    return question()
-
-
 def test_lease_that_nobody_renews_is_cut_within_one_pause_of_its_end() -> None:
     world = World()
     route = world.give(25, lease=10.0)
@@ -146,7 +140,7 @@ def test_cut_is_journaled_with_the_guard_as_author_and_the_rollout_it_hit() -> N
     world.give(25, lease=1.0)
     world.clock.sleep(2)
     look(world)
-    assert wait_for(lambda: len(world.journal.events("flights")) == 1)
+    wait_until(lambda: len(world.journal.events("flights")) == 1, within=2)
     (event,) = world.journal.events("flights", "rollout-1")
     assert (event.author, event.reason, event.data["route"]["weight"]) == ("guard", "LEASE_EXPIRED", 25)
 
@@ -176,7 +170,7 @@ def test_journal_that_refuses_is_logged_and_the_cut_stands(caplog: pytest.LogCap
     world.give(25, lease=1.0)
     world.clock.sleep(2)
     look(world)
-    assert wait_for(lambda: any("journal_missed" in record.getMessage() for record in caplog.records))
+    wait_until(lambda: any("journal_missed" in record.getMessage() for record in caplog.records), within=2)
     assert world.router.read("flights").weight == 0
 
 

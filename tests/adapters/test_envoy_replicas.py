@@ -22,10 +22,11 @@ from sluicegate.domain.route_text import Stored
 from sluicegate.errors import UnavailableError
 from sluicegate.kube import named
 from sluicegate.settings import Settings
-from sluicegate.testing.gateway import Stub, free_port, running_gateway, running_stub, wait_until
+from sluicegate.testing.gateway import Stub, free_port, running_gateway, running_stub
 from sluicegate.testing.route_objects import MemoryObjects, Thing
 from sluicegate.testing.router_contract import RouterContract
 from sluicegate.testing.traffic import ask
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import ReplicaPorts
 
 PATIENCE_S = 30.0

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +24,10 @@ from sluicegate.domain.route_text import Stored
 from sluicegate.errors import InputError, StaleTokenError, UnavailableError
 from sluicegate.settings import Settings
 from sluicegate.testing.gateway import free_port, running_gateway
+from sluicegate.testing.waiting import wait_until
 
 A, B = Target("1", "127.0.0.1", 9), Target("2", "127.0.0.1", 10)
+PATIENCE_S = 3.0
 
 
 def at(weight: int, *, model: str = "flights", token: int = 1, lease: float = 60.0) -> Route:
@@ -54,13 +56,6 @@ def notes(settings: Settings) -> dict[str, int]:
     """Weight by model in the document that Envoy reads."""
     table = json.loads((settings.gateway / "routes.json").read_text())["resources"][0]
     return {route.model: route.weight for route in routes_in(table)}
-
-
-def becomes(question: Callable[[], bool], patience: float = 3.0) -> bool:
-    deadline = time.monotonic() + patience
-    while not question() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return question()
 
 
 class TestGatewayThatIsNotThere:
@@ -109,7 +104,7 @@ class TestGatewayThatDies:
             router.apply(at(25).cut())
             assert time.monotonic() - began < 2.5
             os.kill(envoy.pid, signal.SIGCONT)
-            assert becomes(lambda: router.read("flights") == at(25).cut())
+            wait_until(lambda: router.read("flights") == at(25).cut(), PATIENCE_S)
 
 
 @pytest.mark.gateway
@@ -121,7 +116,7 @@ class TestWriterThatDies:
             RouteStore(settings.gateway).write("flights", Stored(1, route.cut()))
             assert router.read("flights").weight == 25
             assert router.enforce(time.time()) == []
-            assert becomes(lambda: router.read("flights") == route.cut())
+            wait_until(lambda: router.read("flights") == route.cut(), PATIENCE_S)
 
     def test_weight_that_nobody_asked_for_reads_as_expired(self, settings: Settings) -> None:
         router, route = EnvoyRouter(settings), at(25)
@@ -140,10 +135,10 @@ class TestWriterThatDies:
             other["version_info"] = "elsewhere"
             other["resources"][0]["metadata"]["filter_metadata"]["sluicegate"]["version"] = "elsewhere"
             replace_file(settings.gateway / "routes.json", json.dumps(other))
-            assert becomes(lambda: router._admin.routes_version() == "elsewhere")
+            wait_until(lambda: router._admin.routes_version() == "elsewhere", PATIENCE_S)
             (settings.gateway / "routes.json").write_text(wanted)
             router.enforce(time.time())
-            assert becomes(lambda: router._admin.routes_version() == json.loads(wanted)["version_info"])
+            wait_until(lambda: router._admin.routes_version() == json.loads(wanted)["version_info"], PATIENCE_S)
 
 
 class TestWriterThatIsStopped:

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,13 @@ from sluicegate.settings import Settings
 from sluicegate.testing.gateway import Stub, free_port, get, running_gateway, running_stub
 from sluicegate.testing.journal import MemoryJournal
 from sluicegate.testing.traffic import Answer, Load, ask, ask_one
+from sluicegate.testing.waiting import wait_until
 
 pytestmark = pytest.mark.gateway
 MODEL = "flights"
 USERS = [f"N{i}" for i in range(2_000)]
 FEW = USERS[:200]
+PATIENCE_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -111,18 +113,18 @@ class TestMirror:
     def test_full_mirror_copies_every_request_and_exposes_nobody(self, rig: Rig) -> None:
         rig.router.apply(rig.route(0, mirror=100))
         assert {a.version for a in rig.ask(FEW)} == {"1"}
-        assert _becomes(lambda: rig.candidate.seen()["copies"] == len(FEW))
+        wait_until(lambda: rig.candidate.seen()["copies"] == len(FEW), PATIENCE_S)
         assert rig.candidate.seen()["answers"] == 0
 
     def test_half_mirror_copies_about_half(self, rig: Rig) -> None:
         rig.router.apply(rig.route(0, mirror=50))
         rig.ask(USERS)
-        assert _becomes(lambda: 850 < rig.candidate.seen()["copies"] < 1150)
+        wait_until(lambda: 850 < rig.candidate.seen()["copies"] < 1150, PATIENCE_S)
 
     def test_mirror_goes_on_beside_a_weight(self, rig: Rig) -> None:
         rig.router.apply(rig.route(25, mirror=100))
         rig.ask(FEW)
-        assert _becomes(lambda: rig.candidate.seen()["copies"] == len(FEW))
+        wait_until(lambda: rig.candidate.seen()["copies"] == len(FEW), PATIENCE_S)
 
     def test_failing_and_stuck_mirror_costs_no_user_anything(self, rig: Rig) -> None:
         rig.router.apply(rig.route(0, mirror=100))
@@ -134,7 +136,7 @@ class TestMirror:
     def test_copies_are_counted_apart_from_users_requests(self, rig: Rig) -> None:
         rig.router.apply(rig.route(0, mirror=100))
         rig.ask(FEW)
-        assert _becomes(lambda: rig.host("mirror", rig.candidate)["rq_total"] == len(FEW))
+        wait_until(lambda: rig.host("mirror", rig.candidate)["rq_total"] == len(FEW), PATIENCE_S)
         assert rig.host("candidate", rig.candidate)["rq_total"] == 0
 
 
@@ -303,10 +305,3 @@ def test_lease_that_nobody_renews_ends_the_candidates_traffic_within_a_second_of
     assert max(served) < route.expires_at + 1.0
     assert rig.router.read(MODEL) == route.cut()
     assert [event.reason for event in ports.journal.events(MODEL)] == ["LEASE_EXPIRED"]
-
-
-def _becomes(question: Callable[[], bool], patience: float = 3.0) -> bool:
-    deadline = time.monotonic() + patience
-    while not question() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return question()

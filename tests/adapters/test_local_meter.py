@@ -23,10 +23,11 @@ from sluicegate.domain.pairing import APART_S
 from sluicegate.domain.route import Route, Target, bucket
 from sluicegate.serving.counters import EVIDENCE_FILE, Counters
 from sluicegate.settings import Settings
-from sluicegate.testing.gateway import free_port, running_gateway, wait_until
+from sluicegate.testing.gateway import free_port, running_gateway
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import toy_package, toy_row
 from sluicegate.testing.traffic import Answer, ask
+from sluicegate.testing.waiting import wait_until
 
 T0 = 1_372_681_800.0
 NOWHERE = Target("1", "127.0.0.1", 1)

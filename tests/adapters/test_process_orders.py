@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from sluicegate.adapters.process_orders import ProcessOrders
 from sluicegate.domain.order import Order
 from sluicegate.ports.orders import OrderStatus
 from sluicegate.settings import Settings
+from sluicegate.testing.waiting import wait_until
 
 UNKNOWN = Order("dance", "toy", {"n": 1})
 
@@ -30,11 +30,9 @@ class FolderOfResults:
         raise NotImplementedError
 
 
-def wait(orders: ProcessOrders, order: Order, seconds: float = 30) -> OrderStatus:
-    until = time.monotonic() + seconds
-    while (status := orders.status(order)).state == "running" and time.monotonic() < until:
-        time.sleep(0.05)
-    return status
+def ended(orders: ProcessOrders, order: Order) -> OrderStatus:
+    wait_until(lambda: orders.status(order).state != "running", within=30, pause=0.05)
+    return orders.status(order)
 
 
 @pytest.fixture
@@ -49,7 +47,7 @@ def test_an_order_that_was_never_submitted_is_absent(orders: ProcessOrders) -> N
 def test_a_failed_order_tells_why_in_one_sentence(orders: ProcessOrders, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLUICEGATE_HOME", str(tmp_path))
     orders.submit(UNKNOWN)
-    status = wait(orders, UNKNOWN)
+    status = ended(orders, UNKNOWN)
     assert status.state == "failed"
     assert status.message.startswith("unknown action 'dance': orders are validate, snapshot, train, compare, register")
 
@@ -70,7 +68,7 @@ def test_work_that_is_killed_is_failed_and_can_be_submitted_again(
     orders.submit(UNKNOWN)
     folder = tmp_path / "orders" / UNKNOWN.key
     os.killpg(int((folder / "pid").read_text()), signal.SIGKILL)
-    assert wait(orders, UNKNOWN).state == "failed"
-    assert "killed?" in wait(orders, UNKNOWN).message or "unknown action" in wait(orders, UNKNOWN).message
+    assert ended(orders, UNKNOWN).state == "failed"
+    assert "killed?" in ended(orders, UNKNOWN).message or "unknown action" in ended(orders, UNKNOWN).message
     orders.submit(UNKNOWN)
-    assert "unknown action" in wait(orders, UNKNOWN).message
+    assert "unknown action" in ended(orders, UNKNOWN).message

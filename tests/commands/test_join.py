@@ -10,7 +10,8 @@ import pytest
 
 from sluicegate.__main__ import main
 from sluicegate.commands import REFUSED
-from sluicegate.testing.gateway import free_port, get, wait_until
+from sluicegate.testing.gateway import free_port, get
+from sluicegate.testing.waiting import wait_until
 
 
 def test_join_without_a_prometheus_says_which_setting_is_missing(

@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from sluicegate.testing.meter import SyntheticMeter
 from sluicegate.testing.ports import AliasesOnly
 from sluicegate.testing.rollouts import PREDICTED, SPEC
 from sluicegate.testing.runtime import MemoryRuntime
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring
 
 WRONG_USAGE = 2
@@ -121,13 +121,6 @@ def locked(journal: Path) -> Iterator[None]:
         other.close()
 
 
-def until(question: Any, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
-    while not question():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
 @pytest.mark.gateway
 class TestRevertWhileMuchIsGone:
     def test_it_cuts_journals_and_names_what_remains(self, world: World) -> None:
@@ -145,7 +138,7 @@ class TestRevertWhileMuchIsGone:
         mine = world.expose()
         with locked(world.settings.home / "journal.db"):
             process = world.command("revert", "toy", *WHY)
-            until(lambda: world.weight == 0)
+            wait_until(lambda: world.weight == 0, within=60)
             assert process.poll() is None
         process.communicate(timeout=120)
         assert (process.returncode, rollout(world, "toy", mine).outcome) == (UNFINISHED, Outcome.REVERTED)

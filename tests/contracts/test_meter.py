@@ -17,12 +17,12 @@ from sluicegate.domain.route import Route, Target
 from sluicegate.ports import Meter
 from sluicegate.settings import Settings
 from sluicegate.testing.clock import VirtualClock
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.meter import Behaviour, SyntheticMeter
 from sluicegate.testing.meter_contract import FEATURES, MeterContract, MeterWorld
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import SPEC, toy_package, toy_row
 from sluicegate.testing.router import MemoryRouter
+from sluicegate.testing.waiting import wait_until
 
 
 class FakeWorld:

@@ -13,9 +13,10 @@ from sluicegate.local.programs import supervisord_conf
 from sluicegate.ports.runtime import Runtime
 from sluicegate.settings import Settings
 from sluicegate.supervisord import Supervisord
-from sluicegate.testing.gateway import free_port, started, wait_until
+from sluicegate.testing.gateway import free_port, started
 from sluicegate.testing.runtime import MemoryRuntime
 from sluicegate.testing.runtime_contract import BROKEN, RuntimeContract
+from sluicegate.testing.waiting import wait_until
 
 
 class TestMemoryRuntime(RuntimeContract):

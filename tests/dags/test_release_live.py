@@ -6,10 +6,8 @@ Every way through the Dag is taken once, on one Airflow that is started for this
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -24,6 +22,8 @@ from sluicegate.actions.release import champion_version, status
 from sluicegate.local.programs import airflow_environment
 from sluicegate.local.secrets import PASSWORDS, create_secrets, secret_file
 from sluicegate.settings import Settings
+from sluicegate.testing.gateway import free_port
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring
 from sluicegate_airflow.apply_settings import Api
 
@@ -115,12 +115,8 @@ class Airflow:
 
 
 def eventually(ask: Any, within: float = 120.0) -> Any:
-    until = time.monotonic() + within
-    while time.monotonic() < until:
-        if answer := ask():
-            return answer
-        time.sleep(0.3)
-    raise AssertionError(f"not within {within} s")
+    """Seldom asked: the API server works for everybody here."""
+    return wait_until(ask, within, pause=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -183,18 +179,9 @@ def run(words: list[str], env: dict[str, str]) -> None:
 
 
 def healthy(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5) as answer:
-            parts = json.load(answer)
-    except OSError:
-        return False
+    with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=5) as answer:
+        parts = json.load(answer)
     return all(part["status"] == "healthy" for part in parts.values())
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

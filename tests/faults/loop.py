@@ -37,6 +37,7 @@ from sluicegate.actions.release import champion_version
 from sluicegate.local.secrets import airflow_password
 from sluicegate.local.stack import up
 from sluicegate.settings import Settings
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring, wire
 from sluicegate_demo.airflow import Airflow
 
@@ -92,12 +93,10 @@ class Loop:
 
     def wait(self, what: str, seconds: float, done: Callable[[], bool]) -> None:
         """Until done; after so many seconds it is called stuck."""
-        until = time.monotonic() + seconds
-        while not done():
-            if time.monotonic() > until:
-                self.stuck.append(f"{what}: not finished after {seconds:g} s")
-                return
-            time.sleep(0.5)
+        try:
+            wait_until(done, seconds, what, pause=0.5)
+        except TimeoutError as late:
+            self.stuck.append(str(late))
 
     def records(self) -> Records:
         rows = [

@@ -9,6 +9,7 @@ from tests.faults.lanes import Lane
 
 from sluicegate.domain.rollout import Kind
 from sluicegate.errors import SluicegateError
+from sluicegate.testing.waiting import wait_until
 from sluicegate_demo.airflow import Airflow
 
 OPENS_WITHIN = 150.0
@@ -57,18 +58,16 @@ class Roller:
             time.sleep(0.3)
 
     def _opened(self, version: str, run: str) -> str | None:
-        until = time.monotonic() + OPENS_WITHIN
-        while time.monotonic() < until:
-            opened = self.lane.ports.journal.events(self.lane.model, kinds=(Kind.OPENED,))
-            if opened and str(opened[-1].data["candidate"]) == version:
-                return opened[-1].rollout
-            if self._told(run):
-                return None
-            time.sleep(0.3)
-        self.stuck.append(
-            f"{self.lane.model}: version {version} was triggered, and after {OPENS_WITHIN:g} s no rollout was opened"
-        )
-        return None
+        what = f"a rollout of {self.lane.model} that was triggered for version {version}"
+        try:
+            wait_until(lambda: self._rollout_of(version) or self._told(run), OPENS_WITHIN, what, pause=0.3)
+        except TimeoutError as late:
+            self.stuck.append(str(late))
+        return self._rollout_of(version)
+
+    def _rollout_of(self, version: str) -> str | None:
+        opened = self.lane.ports.journal.events(self.lane.model, kinds=(Kind.OPENED,))
+        return opened[-1].rollout if opened and str(opened[-1].data["candidate"]) == version else None
 
     def _told(self, run: str) -> bool:
         """Whether the run failed, which is what a person is told."""

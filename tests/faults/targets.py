@@ -21,6 +21,7 @@ from sluicegate.local.stack import down, up
 from sluicegate.settings import Settings
 from sluicegate.supervisord import Supervisord
 from sluicegate.testing.postgres import PostgresServer
+from sluicegate.testing.waiting import wait_until
 
 PROGRAMS = {
     "scheduler": "airflow-scheduler",
@@ -125,15 +126,11 @@ class Target:
 
     def busy(self, what: str) -> int:
         """Pid of a `worker` that has a task in hand, or of the process of the `task` itself; LookupError when none comes."""
-        until = time.monotonic() + BUSY_WITHIN
-        while time.monotonic() < until:
-            for worker in psutil.Process(self.pid(PROGRAMS["scheduler"])).children():
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    tasks = worker.children() if " ".join(worker.cmdline()).startswith(WORKER) else []
-                    if tasks:
-                        return int(worker.pid if what == "worker" else tasks[0].pid)
-            time.sleep(0.01)
-        raise LookupError(f"no task was carried out within {BUSY_WITHIN:g} s")
+        try:
+            worker, task = wait_until(self._carrying_out, BUSY_WITHIN, "a task that is carried out")
+        except TimeoutError as late:
+            raise LookupError(str(late)) from late
+        return worker if what == "worker" else task
 
     def order(self) -> tuple[int, str]:
         """Pid and action of an order that is being carried out; LookupError when none is."""
@@ -154,31 +151,41 @@ class Target:
             raise LookupError(f"{program} does not run now")
         return pid
 
+    def _carrying_out(self) -> tuple[int, int] | None:
+        """Pids of a worker and of the task that it has in hand."""
+        for worker in psutil.Process(self.pid(PROGRAMS["scheduler"])).children():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                tasks = worker.children() if " ".join(worker.cmdline()).startswith(WORKER) else []
+                if tasks:
+                    return worker.pid, tasks[0].pid
+        return None
+
     def _program(self, name: str, lane: str, version: str) -> str:
         return PROGRAMS.get(name, f"{lane}-{version}")
 
     def _wait_back(self, program: str, family: list[psutil.Process]) -> None:
         """Until a new process is there; one with a health page answers there itself, not a child that its predecessor left."""
-        until = time.monotonic() + BACK_WITHIN
-        while time.monotonic() < until:
+
+        def back() -> bool:
             with contextlib.suppress(LookupError, UnavailableError, psutil.Error):
-                if self.pid(program) != family[0].pid and self._answers(program, family):
-                    return
-            time.sleep(0.02)
-        raise TimeoutError(f"{program} was killed and is not back after {BACK_WITHIN:g} s")
+                return self.pid(program) != family[0].pid and self._answers(program, family)
+            return False
+
+        wait_until(back, BACK_WITHIN, f"{program} back after it was killed", pause=0.02)
 
     def _wait_beating(self, since: float) -> None:
         """Until scheduler, triggerer and Dag processor have told the database that they live; most end when they lose it."""
-        page, until = f"http://127.0.0.1:{self._settings.airflow_port}/api/v2/monitor/health", time.monotonic() + BACK_WITHIN
-        while time.monotonic() < until:
-            with contextlib.suppress(urllib.error.URLError, OSError, ValueError, TypeError):
+        page = f"http://127.0.0.1:{self._settings.airflow_port}/api/v2/monitor/health"
+
+        def beating() -> bool:
+            with contextlib.suppress(ValueError, TypeError):
                 with urllib.request.urlopen(page, timeout=2) as answer:
                     parts = json.load(answer).values()
                 beats = [part[name] for part in parts for name in part if name.startswith("latest_")]
-                if len(beats) == 3 and all(datetime.fromisoformat(beat).timestamp() > since for beat in beats):
-                    return
-            time.sleep(0.2)
-        raise TimeoutError(f"Airflow does not work {BACK_WITHIN:g} s after its database came back")
+                return len(beats) == 3 and all(datetime.fromisoformat(beat).timestamp() > since for beat in beats)
+            return False
+
+        wait_until(beating, BACK_WITHIN, "Airflow at work after its database came back", pause=0.2)
 
     def _answers(self, program: str, family: list[psutil.Process]) -> bool:
         """Whether a program that has a health page answers there."""

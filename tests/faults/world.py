@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from sluicegate.local.secrets import airflow_password
 from sluicegate.local.stack import down, up
 from sluicegate.settings import Settings
 from sluicegate.testing.postgres import PostgresServer
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring, wire
 from sluicegate_demo.airflow import Airflow
 
@@ -54,10 +54,8 @@ class World:
         """No new release; wait until those under way have ended, or for LAST_WITHIN seconds."""
         for roller in self.rollers:
             roller.finish()
-        until = time.monotonic() + LAST_WITHIN
-        while time.monotonic() < until and not (all(r.done for r in self.rollers) and self._settled()):
-            time.sleep(0.5)
-            self.tape.wind()
+        with contextlib.suppress(TimeoutError):  # what has not ended is found in the records
+            wait_until(self._settled, LAST_WITHIN, pause=0.5)
 
     def records(self) -> Records:
         """Everything that was seen, with the journal read anew and the ends looked up."""
@@ -74,8 +72,10 @@ class World:
         )
 
     def _settled(self) -> bool:
-        """Nothing is open, and what follows an end (alias, lock) is done."""
-        return not self.tape.open() and all(self.ports.journal.locks().get(lane.model) is None for lane in self.lanes)
+        """Nobody begins anything, nothing is open, and what follows an end (alias, lock) is done."""
+        idle = all(roller.done for roller in self.rollers)
+        self.tape.wind()
+        return idle and not self.tape.open() and all(self.ports.journal.locks().get(lane.model) is None for lane in self.lanes)
 
 
 @contextmanager
@@ -131,11 +131,10 @@ def end_of(ports: Wiring, witness: Witness, model: str, *, trained: bool = False
 
 
 def _wait_for_first_versions(ports: Wiring, made: list[Lane]) -> None:
-    until = time.monotonic() + FIRST_WITHIN
-    while missing := [lane.model for lane in made if not _served(ports, lane.model)]:
-        if time.monotonic() > until:
-            raise TimeoutError(f"{', '.join(missing)} had no first version after {FIRST_WITHIN:g} s")
-        time.sleep(0.5)
+    def missing() -> list[str]:
+        return [lane.model for lane in made if not _served(ports, lane.model)]
+
+    wait_until(lambda: not missing(), FIRST_WITHIN, lambda: f"a first version of {', '.join(missing())}", pause=0.5)
 
 
 def _served(ports: Wiring, model: str) -> bool:

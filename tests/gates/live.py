@@ -34,6 +34,7 @@ from sluicegate.testing.gateway import free_port, running_gateway
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import logistic_onnx, toy_package
 from sluicegate.testing.traffic import Load
+from sluicegate.testing.waiting import wait_until
 
 MODEL, AT, WEIGHT, RATE = "toy", "2023-03-01T12:00:00Z", 50, 100.0
 USERS = [f"N{number}" for number in range(700)]
@@ -213,13 +214,17 @@ class Stage:
         return verdict
 
     def until(self, done: Callable[[StageVerdict], bool], *, labels: bool = False, patience: float = 120.0) -> StageVerdict:
-        """Look again and again, letting labels land in between when told so, until done or out of patience."""
-        end = time.monotonic() + patience
-        while not done(verdict := self.look()) and time.monotonic() < end:
+        """Look again and again, letting labels land in between when told so, until done."""
+
+        def looked() -> StageVerdict | None:
+            verdict = self.look()
+            if done(verdict):
+                return verdict
             if labels:
                 self.rig.label()
-            time.sleep(LOOK_S)
-        return verdict
+            return None
+
+        return wait_until(looked, patience, lambda: self.look().message, LOOK_S)
 
 
 def gate(verdict: StageVerdict, name: str) -> GateVerdict:

@@ -13,7 +13,7 @@ from sluicegate.domain.spec import parse_spec
 from sluicegate.domain.spec_text import parse_yaml
 from sluicegate.errors import SpecError
 from sluicegate.settings import Settings
-from sluicegate.testing.gateway import free_port, running_gateway, wait_until
+from sluicegate.testing.gateway import free_port, running_gateway
 from sluicegate.testing.hostile.batches import batches
 from sluicegate.testing.hostile.requests import requests, valid
 from sluicegate.testing.hostile.specs import specs
@@ -21,6 +21,7 @@ from sluicegate.testing.hostile.wire import besiege, exchange, statuses
 from sluicegate.testing.ingest_world import World
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import SPEC, toy_package
+from sluicegate.testing.waiting import wait_until
 
 AT_ONCE = 50
 """Files that land in one world, so that duplicates come about."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sluicegate.testing.gateway import wait_until
+from sluicegate.testing.waiting import wait_until
 
 PARENT = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sluicegate.serving.prediction_log import PredictionLog
-from sluicegate.testing.gateway import wait_until
+from sluicegate.testing.waiting import wait_until
 
 
 def content(folder: Path) -> bytes:
@@ -24,7 +24,7 @@ def test_lines_are_on_disk_within_a_tenth_of_a_second(tmp_path: Path) -> None:
     time.sleep(0.07)
     log.append(b'{"a":1}\n')
     begun = time.monotonic()
-    wait_until(lambda: content(tmp_path) == b'{"a":1}\n', patience=2)
+    wait_until(lambda: content(tmp_path) == b'{"a":1}\n', within=2)
     assert time.monotonic() - begun < 0.5  # 0.1 on an idle machine
     log.close()
     assert log.written == 1
@@ -93,7 +93,7 @@ def test_a_disk_that_refuses_loses_lines_loudly_and_is_tried_again(tmp_path: Pat
     hour[0] += 3600
     log.append(b"lost\n")
     wait_until(lambda: log.dropped == 1)
-    wait_until(lambda: bool(told))
+    wait_until(lambda: told)
     hour[0] += 3600
     log.append(b"kept\n")
     log.close()

@@ -11,9 +11,10 @@ import pytest
 
 from sluicegate.serving.http import JSON
 from sluicegate.serving.pulse import Pulse
-from sluicegate.testing.gateway import free_port, get, wait_until
+from sluicegate.testing.gateway import free_port, get
 from sluicegate.testing.model_server import running_model_server
 from sluicegate.testing.package import FEATURES, toy_package, toy_row
+from sluicegate.testing.waiting import wait_until
 
 BUSY = FEATURES.replace("    return", "    import time; time.sleep(row.get('stops') or 0)\n    return")
 

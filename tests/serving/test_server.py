@@ -16,9 +16,10 @@ import orjson
 import pytest
 
 from sluicegate.serving.http import MOST_BODY
-from sluicegate.testing.gateway import free_port, get, started, wait_until
+from sluicegate.testing.gateway import free_port, get, started
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import toy_package, toy_row
+from sluicegate.testing.waiting import wait_until
 
 PATH = "/models/toy/predict"
 
@@ -286,7 +287,7 @@ class TestCannotStart:
         manifest["files"]["golden.json"] = digest((folder / "golden.json").read_bytes())
         (folder / "manifest.json").write_text(json.dumps(manifest))
         with running_model_server(folder, "1", tmp_path, wait=False) as running:
-            wait_until(lambda: bool(get(running.port, "/health/live")))
+            wait_until(lambda: get(running.port, "/health/live"))
             for path, method in (("/health/ready", "GET"), (PATH, "POST")):
                 status, answer = running.ask(toy_row(1), path, method=method)
                 assert status == 503

@@ -11,9 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sluicegate.serving.counters import Counters
 from sluicegate.serving.evidence_page import EvidencePage, escaped, rows, series
 from sluicegate.serving.recent import Recent
-from sluicegate.testing.gateway import free_port, wait_until
+from sluicegate.testing.gateway import free_port
 from sluicegate.testing.model_server import running_model_server
 from sluicegate.testing.package import toy_package, toy_row
+from sluicegate.testing.waiting import wait_until
 
 
 def page(counters: Counters) -> dict[tuple[tuple[str, str], ...], float]:

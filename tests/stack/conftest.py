@@ -26,6 +26,7 @@ from sluicegate.domain.rollout import Kind, Rollout
 from sluicegate.local.secrets import airflow_password
 from sluicegate.local.stack import down, up
 from sluicegate.settings import Settings
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring, wire
 
 MODEL = "visits"
@@ -116,12 +117,11 @@ class Stack:
 
     def until(self, what: str, done: Callable[[], Any], seconds: float = 120.0) -> Any:
         """Wait until `done` gives something true, and return that."""
-        end = time.monotonic() + seconds
-        while not (found := done()):
-            if time.monotonic() > end:
-                pytest.fail(f"{what}: not within {seconds:.0f} s; failed tasks: {self.failed_tasks()}; see {self.settings.home}")
-            time.sleep(0.3)
-        return found
+
+        def told() -> str:
+            return f"{what}; failed tasks: {self.failed_tasks()}; see {self.settings.home}"
+
+        return wait_until(done, seconds, told, pause=0.3)
 
     def idle(self, *verbs: str) -> bool:
         """Whether no run of these Dags of the model is under way."""

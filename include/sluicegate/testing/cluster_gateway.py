@@ -1,8 +1,7 @@
 """A gateway of the cluster for tests and benchmarks: the manifests of an overlay in a fresh namespace, two stub servers."""
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 from sluicegate.domain.route import Target
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster, Images
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.traffic import Load, ask
+from sluicegate.testing.waiting import wait_until
 
 PATIENCE_S = 120.0
 """A pod starts in seconds, on a machine that does nothing else."""
@@ -117,23 +116,14 @@ def ready(gateway: ClusterGateway) -> None:
     gateway.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={PATIENCE_S:g}s")
 
 
-def eventually(question: Callable[[], bool], patience: float = PATIENCE_S) -> float:
-    """Wait until yes; seconds that it took."""
-    began = time.monotonic()
-    wait_until(question, patience)
-    return time.monotonic() - began
-
-
 def _address(cluster: Cluster, namespace: str) -> tuple[str, int]:
-    found: dict[str, Any] = {}
-
-    def programmed() -> bool:
+    def programmed() -> dict[str, Any] | None:
         text = cluster.kubectl("-n", namespace, "get", "gateway", "sluicegate", "-o", "json").stdout
-        found.update(json.loads(text))
+        found: dict[str, Any] = json.loads(text)
         conditions = {each["type"]: each["status"] for each in found.get("status", {}).get("conditions", [])}
-        return conditions.get("Programmed") == "True" and bool(found["status"].get("addresses"))
+        return found if conditions.get("Programmed") == "True" and found["status"].get("addresses") else None
 
-    eventually(programmed)
+    found = wait_until(programmed, PATIENCE_S)
     return found["status"]["addresses"][0]["value"], found["spec"]["listeners"][0]["port"]
 
 

@@ -6,14 +6,14 @@ import random
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sluicegate.domain.route import Target
+from sluicegate.testing.waiting import wait_until
 
 BELOW_EPHEMERAL = (15_000, 32_000)
 """Ports that the kernel does not give to outgoing connections."""
@@ -46,19 +46,6 @@ def get(port: int, path: str, timeout: float = 2.0) -> bytes:
     if answer.status != 200:
         raise OSError(f"{path} answered {answer.status}")
     return body
-
-
-def wait_until(question: Callable[[], bool], patience: float = 10.0) -> None:
-    """Ask until yes; an OSError is a no. TimeoutError after `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        try:
-            if question():
-                return
-        except OSError:
-            pass
-        time.sleep(0.01)
-    raise TimeoutError(f"not true within {patience} s: {question}")
 
 
 @contextmanager
@@ -107,5 +94,5 @@ def running_stub(version: str, log: Path, port: int | None = None) -> Iterator[S
     target = Target(version, "127.0.0.1", port or free_port())
     command = [sys.executable, "-m", "sluicegate.testing.stub_server", str(target.port), version]
     with started(command, log) as process:
-        wait_until(lambda: bool(get(target.port, "/seen")))
+        wait_until(lambda: get(target.port, "/seen"))
         yield Stub(target, process)

@@ -1,14 +1,15 @@
 """A real MLflow server for tests: SQLite and a folder, one process, on a free loopback port."""
 
 import os
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sluicegate.testing.gateway import free_port
+from sluicegate.testing.waiting import wait_until
 
 PATIENCE_S = 120.0
 
@@ -16,7 +17,7 @@ PATIENCE_S = 120.0
 @contextmanager
 def mlflow_server(folder: Path) -> Iterator[str]:
     """Start the server with its state below `folder`, give its URL, stop it."""
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", str(port), "mlflow.server.fastapi_app:app"]
     with (folder / "mlflow.log").open("wb") as log:
         process = subprocess.Popen(command, env=_environment(folder), stdout=log, stderr=subprocess.STDOUT)
@@ -41,17 +42,13 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def _await(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - loopback
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise RuntimeError(f"MLflow did not start:\n{log.read_text()[-2000:]}")
+    def told() -> str:
+        return f"MLflow did not start:\n{log.read_text()[-2000:]}"
 
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(told())
+        with urllib.request.urlopen(url, timeout=5):  # noqa: S310 - loopback
+            return True
 
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    wait_until(answers, PATIENCE_S, told, pause=0.1)

@@ -11,7 +11,8 @@ from pathlib import Path
 import orjson
 
 from sluicegate.domain.route import Target
-from sluicegate.testing.gateway import free_port, get, started, wait_until
+from sluicegate.testing.gateway import free_port, get, started
+from sluicegate.testing.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -67,5 +68,5 @@ def running_model_server(
     folder.mkdir(parents=True, exist_ok=True)
     with started(command, log) as process:
         if wait:
-            wait_until(lambda: bool(get(target.port, "/health/ready")))
+            wait_until(lambda: get(target.port, "/health/ready"))
         yield ModelServer(target, process, predictions, log)

@@ -13,7 +13,8 @@ from typing import Any
 import yaml
 
 from sluicegate.errors import UnavailableError
-from sluicegate.testing.gateway import free_port, wait_until
+from sluicegate.testing.gateway import free_port
+from sluicegate.testing.waiting import wait_until
 
 EVERY = "1s"
 """Interval of scraping, as in the shipped configuration."""
@@ -41,15 +42,12 @@ class RunningPrometheus:
         ]
         with (self.folder / "prometheus.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        wait_until(self.answers, patience=60.0)
+        wait_until(self.answers, within=60.0)
 
     def answers(self) -> bool:
-        """Whether it is ready."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2.0) as answer:  # noqa: S310 - our own process
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+        """Whether it is ready; OSError when it does not listen yet."""
+        with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2.0) as answer:  # noqa: S310 - our own process
+            return bool(answer.status == 200)
 
     def kill(self) -> None:
         if self.process is not None:

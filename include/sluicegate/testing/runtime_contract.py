@@ -10,7 +10,6 @@ Every test uses a model of its own, so one cluster may serve the whole suite. Ve
 """
 
 import json
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from sluicegate.errors import RefusedError
 from sluicegate.ports.runtime import Runtime, ServerStatus
 from sluicegate.serving.manifest import GOLDEN, MANIFEST, digest
 from sluicegate.testing.package import SPEC, toy_package
+from sluicegate.testing.waiting import wait_until
 
 BROKEN = "13"
 HOSTILE = ["", "../x", "a/b", "a b", "a\nb", "$(id)", "-x", "x" * 300, "ünïcode", ".", "%2e%2e", "a;b"]
@@ -59,11 +59,11 @@ class RuntimeContract:
 
     def wait(self, runtime: Runtime, model: str, version: str, wanted: Is) -> None:
         """Until the version's status is as wanted."""
-        deadline = time.monotonic() + self.PATIENCE
-        while not wanted(found := server(runtime, model, version)):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"version {version} of '{model}' is {found}")
-            time.sleep(0.05)
+
+        def present() -> str:
+            return f"version {version} of '{model}' is {server(runtime, model, version)}"
+
+        wait_until(lambda: wanted(server(runtime, model, version)), self.PATIENCE, present, pause=0.05)
 
     @pytest.fixture
     def model(self) -> str:
@@ -92,12 +92,14 @@ class RuntimeContract:
     def test_server_that_scores_otherwise_than_in_training_is_never_ready_and_says_why(
         self, runtime: Runtime, model: str, package: Path
     ) -> None:
+        def explained(status: ServerStatus | None) -> bool:
+            assert status is not None
+            assert not status.ready
+            return "golden" in status.detail
+
         runtime.start(model, BROKEN, with_wrong_golden_outputs(package))
-        deadline = time.monotonic() + self.PATIENCE
-        while "golden" not in (found := server(runtime, model, BROKEN)).detail:  # type: ignore[union-attr]
-            assert not ready(found)
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
+        self.wait(runtime, model, BROKEN, explained)
+        found = server(runtime, model, BROKEN)
         assert found is not None
         assert (found.ready, found.servers) == (False, 0)
 

@@ -19,6 +19,7 @@ from sluicegate.adapters.object_store.drivers import FileObjects
 from sluicegate.adapters.object_store.shipping import PIECE, Shipper
 from sluicegate.errors import RefusedError, UnavailableError
 from sluicegate.settings import Settings
+from sluicegate.testing.waiting import wait_until
 
 HOUR = 1_792_080_000.0  # 2026-10-15 16:00 UTC
 LOG = "20261015T16-1"
@@ -213,12 +214,10 @@ def test_a_store_that_is_away_gets_everything_once_it_is_back(world: World, capl
     caplog.set_level(logging.WARNING)
     store, stop = Path(world.url.removeprefix("file://")), threading.Event()
     store.write_text("no folder")
-    thread = threading.Thread(target=world.shipper().run, args=(stop.wait, 0.01))
+    thread = threading.Thread(target=world.shipper().run, args=(stop.wait, 0.01), daemon=True)
     thread.start()
     world.log(b"one\n")
-    until = time.monotonic() + 30
-    while "could not write" not in caplog.text and time.monotonic() < until:
-        time.sleep(0.01)
+    wait_until(lambda: "could not write" in caplog.text, within=30)
     store.unlink()
     world.log(b"two\n")
     stop.set()
@@ -241,9 +240,7 @@ def test_the_command_ships_the_rest_before_it_stops(world: World) -> None:
     command = [sys.executable, "-m", "sluicegate", "ship", "--log-dir", str(world.disk), *names]
     with process(command, env) as shipping:
         world.log(b"one\n", GROWING)
-        until = time.monotonic() + 60
-        while not world.arrived() and time.monotonic() < until:
-            time.sleep(0.02)
+        wait_until(world.arrived, within=60)
         world.log(b"torn", GROWING)
         shipping.send_signal(signal.SIGTERM)
         assert shipping.wait(timeout=60) == 0

@@ -20,7 +20,7 @@ from sluicegate.domain.servers import Serving
 from sluicegate.errors import UnavailableError
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster
-from sluicegate.testing.gateway import wait_until
+from sluicegate.testing.waiting import wait_until
 
 KINDS = "pods,deployments,services,configmaps,secrets,serviceaccounts,hpa,pdb,networkpolicies,httproutes,envoyextensionpolicies"
 KUBERNETES = PROJECT / "docker" / "kubernetes"

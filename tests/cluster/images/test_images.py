@@ -1,12 +1,12 @@
 """Each image as a pod of the strictest kind: nobody's user, nothing writable, no rights. What it is for starts."""
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from sluicegate.testing.cluster import Cluster, Images
+from sluicegate.testing.waiting import wait_until
 
 LOOK = """
 import json, os, pathlib, subprocess, sys
@@ -81,16 +81,12 @@ def test_an_image_runs_as_nobody_with_nothing_writable(role: str, cluster: Clust
 
 
 def _end(cluster: Cluster, namespace: str, pod: str) -> None:
-    end = time.monotonic() + 180
-    phase = ""
-    while time.monotonic() < end:
-        phase = cluster.kubectl("get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.phase}").stdout
-        if phase == "Succeeded":
-            return
-        if phase == "Failed":
-            break
-        time.sleep(0.5)
-    pytest.fail(
-        f"{pod} is {phase}: {cluster.kubectl('describe', 'pod', pod, '-n', namespace).stdout[-1500:]}"
-        f"{cluster.kubectl('logs', pod, '-n', namespace, check=False).stdout[-1500:]}"
-    )
+    def phase() -> str:
+        return cluster.kubectl("get", "pod", pod, "-n", namespace, "-o", "jsonpath={.status.phase}").stdout
+
+    def told() -> str:
+        described = cluster.kubectl("describe", "pod", pod, "-n", namespace).stdout[-1500:]
+        return f"{pod} is {phase()}: {described}{cluster.kubectl('logs', pod, '-n', namespace, check=False).stdout[-1500:]}"
+
+    wait_until(lambda: phase() in ("Succeeded", "Failed"), 180, told, pause=0.5)
+    assert phase() == "Succeeded", told()

@@ -21,6 +21,7 @@ from kubernetes.client import models as k8s
 from tests.cluster.pods.rig import PATIENT_S, Task
 
 from sluicegate.domain import pod_fate
+from sluicegate.testing.waiting import wait_until
 from sluicegate_airflow.errors import RETRIES
 from sluicegate_airflow.tasks import order_task
 
@@ -87,12 +88,7 @@ class Life:
         self.until(lambda: self.said(pattern), f"line '{pattern}'")
 
     def until(self, met: Callable[[], Any], what: str) -> Any:
-        deadline = time.monotonic() + PATIENT_S
-        while time.monotonic() < deadline:
-            if found := met():
-                return found
-            time.sleep(0.1)
-        raise AssertionError(f"no {what} within {PATIENT_S:g} s; log: {self.log[-15:]}, ends: {self.ends}")
+        return wait_until(met, PATIENT_S, lambda: f"{what}; log: {self.log[-15:]}, ends: {self.ends}", pause=0.1)
 
     def close(self) -> None:
         for process in self.processes:

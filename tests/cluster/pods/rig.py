@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from sluicegate.actions.ingest.write import accepted_schema
 from sluicegate.domain.spec import ModelSpec
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring, wire
 
 if TYPE_CHECKING:
@@ -84,13 +84,11 @@ class World:
     def kubectl(self, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
         return self.cluster.kubectl("--namespace", self.namespace, *arguments, check=check)
 
-    def wait(self, until: Callable[[], Any], what: str) -> Any:
-        deadline = time.monotonic() + PATIENT_S
-        while time.monotonic() < deadline:
-            if found := until():
-                return found
-            time.sleep(0.2)
-        raise AssertionError(f"no {what} within {PATIENT_S:g} s; pods: {json.dumps([p['status'] for p in self.pods()])[:2000]}")
+    def wait(self, met: Callable[[], Any], what: str) -> Any:
+        def told() -> str:
+            return f"{what}; pods: {json.dumps([pod['status'] for pod in self.pods()])[:2000]}"
+
+        return wait_until(met, PATIENT_S, told, pause=0.2)
 
 
 class Task:

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from sluicegate.domain.servers import Serving
 from sluicegate.errors import RefusedError
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import read_spec
 
 MANIFESTS = PROJECT / "docker" / "kubernetes"
@@ -72,10 +72,12 @@ def _refused(cluster: Cluster, namespace: str, thing: dict[str, Any], verb: str 
 
 
 def _until_refused(cluster: Cluster, namespace: str, thing: dict[str, Any], why: str, verb: str = "create") -> None:
-    end = time.monotonic() + 60
-    while why not in (said := _refused(cluster, namespace, thing, verb)):
-        assert time.monotonic() < end, f"not refused for '{why}' but: {said or 'taken'}"
-        time.sleep(0.5)
+    _until_said(lambda: _refused(cluster, namespace, thing, verb), why)
+
+
+def _until_said(tried: Callable[[], str], why: str) -> None:
+    """Try until it is refused for this reason; what is tried changes nothing."""
+    wait_until(lambda: why in tried(), 60, lambda: f"a refusal for '{why}', but it is: {tried() or 'taken'}", pause=0.5)
 
 
 RESTRICTED = {
@@ -185,14 +187,16 @@ def test_what_does_not_belong_to_a_rollout_is_left_alone(
     patch = {"metadata": {"labels": {"sluicegate/version": "1", "sluicegate/role": "gateway"}}}  # not even by making it ours
     version = foreign["apiVersion"]
     place = f"/{'apis' if '/' in version else 'api'}/{version}/namespaces/{namespace}/{PLURALS[foreign['kind']]}/foreign"
-    client, end = acting[role].client(), time.monotonic() + 60
-    said = ""
-    while why not in said:
-        assert time.monotonic() < end, said or "taken"
-        try:  # a new policy may need a moment, and a dry run changes nothing
+    client = acting[role].client()
+
+    def tried() -> str:
+        try:
             kube.request(client, "PATCH", place, patch, {"dryRun": "All"}, "application/merge-patch+json")
         except RefusedError as refusal:
-            said = str(refusal)
+            return str(refusal)
+        return ""
+
+    _until_said(tried, why)
 
 
 PLURALS = {"Deployment": "deployments", "Service": "services", "NetworkPolicy": "networkpolicies", "ConfigMap": "configmaps"}
@@ -239,10 +243,7 @@ def test_a_keeper_that_gives_a_candidate_anything_is_refused(
     if "champion" in change:
         changed["champion"] = _target(change["champion"], namespace)
     body = _written(Route(**changed), namespace)
-    end = time.monotonic() + 60
-    while why not in (said := _patched(acting["keeper"], namespace, {"spec": body["spec"]})):
-        assert time.monotonic() < end, said or "taken"
-        time.sleep(0.5)
+    _until_said(lambda: _patched(acting["keeper"], namespace, {"spec": body["spec"]}), why)
 
 
 def test_a_keeper_s_cut_is_taken(route: Route, acting: dict[str, Cluster], namespace: str) -> None:

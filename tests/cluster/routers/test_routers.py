@@ -19,9 +19,10 @@ from sluicegate.domain.route_table import bucket_header
 from sluicegate.errors import StaleTokenError, UnavailableError
 from sluicegate.kube import named
 from sluicegate.ports.router import Router
-from sluicegate.testing.cluster_gateway import ClusterGateway, eventually, ready
+from sluicegate.testing.cluster_gateway import PATIENCE_S, ClusterGateway, ready
 from sluicegate.testing.router_contract import RouterContract
 from sluicegate.testing.traffic import Answer, ask_one
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import wire
 
 NORMAL_99_9 = 3.2905
@@ -97,7 +98,7 @@ class TestWhoIsServedByWhom:
         before = seen(gateway, "candidate")
         for number in range(10):
             one(gateway, model, f"N{number}")
-        assert eventually(lambda: seen(gateway, "candidate")["copies"] == before["copies"] + 10) >= 0
+        wait_until(lambda: seen(gateway, "candidate")["copies"] == before["copies"] + 10, PATIENCE_S)
         assert seen(gateway, "candidate")["answers"] == before["answers"]
 
 
@@ -118,11 +119,11 @@ class TestNothingIsLost:
     ) -> None:
         router.apply(route(gateway, model, 0))
         with gateway.load(model, [f"N{i}" for i in range(100)], rate=50) as load:
-            eventually(lambda: len(load.answers) > 20)
+            wait_until(lambda: len(load.answers) > 20, PATIENCE_S)
             gateway.kubectl("delete", "pod", "-l", "app=champion", "--grace-period=1")
             gateway.kubectl("rollout", "status", "deployment/champion", "--timeout=60s")
             after = len(load.answers)
-            eventually(lambda: len(load.answers) > after + 20)
+            wait_until(lambda: len(load.answers) > after + 20, PATIENCE_S)
         assert load.failures == []
 
     def test_shift_and_cut_under_load_cost_no_request(self, gateway: ClusterGateway, router: Router, model: str) -> None:
@@ -132,7 +133,7 @@ class TestNothingIsLost:
                 router.apply(route(gateway, model, weight))
             router.apply(route(gateway, model, 100).cut())
             seen = len(load.answers)
-            eventually(lambda: len(load.answers) > seen + 20)
+            wait_until(lambda: len(load.answers) > seen + 20, PATIENCE_S)
         assert load.failures == []
         assert {answer.version for answer in load.answers[-10:]} == {"1"}
 
@@ -145,9 +146,9 @@ class TestLease:
         router.apply(given)
         assert given.expires_at is not None
         with gateway.load(model, [f"N{i}" for i in range(100)], rate=50) as load:
-            eventually(lambda: router.read(model) == given.cut())
+            wait_until(lambda: router.read(model) == given.cut(), PATIENCE_S)
             seen = len(load.answers)
-            eventually(lambda: len(load.answers) > seen + 20)
+            wait_until(lambda: len(load.answers) > seen + 20, PATIENCE_S)
         last = max(answer.answered_at for answer in load.answers if answer.version == "2")
         assert given.expires_at - 1.0 <= last
         assert last <= given.expires_at + 10.0, "a machine that tests share; benchmarks/cluster_breach.py measures the second"
@@ -179,7 +180,7 @@ class TestKeeper:
             router.renew(model, 1, given.expires_at or 0.0)
             time.sleep(3.0)
             assert router.read(model) == given
-        eventually(lambda: router.read(model) == given.cut())
+        wait_until(lambda: router.read(model) == given.cut(), PATIENCE_S)
 
 
 @ONLY_GATEWAY_API
@@ -189,7 +190,7 @@ def test_object_that_somebody_has_damaged_gives_the_candidate_nothing(
     router.apply(route(gateway, model, 100))
     gateway.kubectl("annotate", "httproute", named(model, "route"), "sluicegate/route=broken", "--overwrite")
     user = "N1"
-    eventually(lambda: one(gateway, model, user).version == "1")
+    wait_until(lambda: one(gateway, model, user).version == "1", PATIENCE_S)
     gateway.kubectl("delete", "httproute", named(model, "route"))
 
 
@@ -241,7 +242,10 @@ def one(gateway: ClusterGateway, model: str, user: str | None, *headers: str) ->
 def no_keeper(gateway: ClusterGateway) -> Iterator[None]:
     gateway.kubectl("scale", "deployment/sluicegate-keeper", "--replicas=0")
     gateway.kubectl("wait", "--for=delete", "pod", "-l", "sluicegate/role=keeper", "--timeout=60s")
-    eventually(lambda: not gateway.kubectl("get", "deployment", "sluicegate-keeper", "-o", "jsonpath={.status.readyReplicas}"))
+    wait_until(
+        lambda: not gateway.kubectl("get", "deployment", "sluicegate-keeper", "-o", "jsonpath={.status.readyReplicas}"),
+        PATIENCE_S,
+    )
     try:
         yield
     finally:

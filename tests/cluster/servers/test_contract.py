@@ -9,8 +9,8 @@ from tests.cluster.servers.place import Place
 from sluicegate import kube
 from sluicegate.adapters.deployment_runtime import DeploymentRuntime
 from sluicegate.ports.runtime import Runtime
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.runtime_contract import RuntimeContract
+from sluicegate.testing.waiting import wait_until
 
 
 class TestDeploymentRuntime(RuntimeContract):

@@ -12,9 +12,9 @@ from sluicegate import kube
 from sluicegate.adapters.deployment_runtime import DeploymentRuntime
 from sluicegate.errors import UnavailableError
 from sluicegate.serving import depot
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.package import FEATURES, toy_package, toy_row
 from sluicegate.testing.runtime_contract import ready, server, with_wrong_golden_outputs
+from sluicegate.testing.waiting import wait_until
 
 MODEL, PATIENCE = "toy", 120.0
 GREEDY = FEATURES.replace("    return", "    hoard = b'x' * 2**30 if row.get('stops') == 7 else b''\n    return")

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,7 @@ from sluicegate.adapters.object_store.drivers import S3Objects
 from sluicegate.commands import UNAVAILABLE
 from sluicegate.errors import InputError, RefusedError, UnavailableError
 from sluicegate.settings import Settings
+from sluicegate.testing.waiting import wait_until
 
 COMMITTER = """
 import pathlib, sys
@@ -92,9 +92,7 @@ def test_kill_9_in_the_middle_of_an_upload_leaves_nothing_to_see_and_nothing_for
     writer = committer(processes, url, tmp_path / "home", folder)
     assert said(writer) == "ready"
     go(writer)
-    until = time.monotonic() + 60
-    while not unfinished(url) and writer.poll() is None and time.monotonic() < until:
-        time.sleep(0.002)
+    wait_until(lambda: unfinished(url) or writer.poll() is not None, within=60, pause=0.002)
     writer.kill()
     writer.wait()
     assert unfinished(url)

@@ -12,9 +12,9 @@ from sluicegate.actions.release import champion_version, deploy, enter_stage, op
 from sluicegate.domain.rollout import Kind, Outcome
 from sluicegate.settings import Settings
 from sluicegate.testing.cluster import Cluster, Images
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.package import FEATURES, SPEC, toy_package
 from sluicegate.testing.s3 import s3_prefix
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring, wire
 from sluicegate_demo.images import ROLES
 from sluicegate_demo.installation import Installation
@@ -23,7 +23,7 @@ MODEL = "toy"
 PATIENCE_S = 120.0
 PLAN = """\
 release:
-  stages: [{weight: 50, bake: 1h, deadline: 2h}]
+  stages: [{weight: 50, bake: 1h, deadline: 2h}, {weight: 100}]
   gates: {p95_ms: 25, error_rate: {}}
   lease: 10m
   abandoned: 25s
@@ -91,9 +91,11 @@ def test_a_rollout_whose_dag_is_gone_is_taken_back_with_its_servers(place: Insta
 
 
 def deployed(ports: Wiring, folder: Path, version: str) -> str:
-    """A rollout of a version that the comparison released, with its server; the rollout's id."""
+    """A rollout of a version that the comparison released; its id. The server is there first: its start is silence too."""
     package = toy_package(folder / version).folder
     made = ports.registry.register(MODEL, package, {"train_key": version, "model_hash": version})
+    ports.runtime.start(MODEL, made.version, ports.registry.package(MODEL, made.version))
+    wait_until(lambda: any(s.ready for s in ports.runtime.status(MODEL) if s.target.version == made.version), PATIENCE_S)
     data = {"version": made.version, "verdict": "promote", "release": True, "champion": champion_version(ports, MODEL)}
     ports.journal.append(MODEL, "", Kind.REGISTERED, {**data, "predicted": None}, author="test")
     opened = open_rollout(ports, MODEL, made.version, author="test", run_id=version)

@@ -17,11 +17,12 @@ from sluicegate.domain.evidence import Reading
 from sluicegate.domain.route import Route, Target
 from sluicegate.serving.watched import EVIDENCE
 from sluicegate.settings import Settings
-from sluicegate.testing.gateway import free_port, get, wait_until
+from sluicegate.testing.gateway import free_port, get
 from sluicegate.testing.meter_contract import FEATURES
 from sluicegate.testing.model_server import ModelServer, running_model_server
 from sluicegate.testing.package import SPEC, toy_package, toy_row
 from sluicegate.testing.prometheus import RunningPrometheus, on_loopback, running_prometheus
+from sluicegate.testing.waiting import wait_until
 
 JOBS = {SERVERS: EVIDENCE, PAIRS: EVIDENCE, GATEWAY: "/stats/prometheus"}
 PATIENCE_S = 90.0
@@ -81,7 +82,7 @@ class Rig:
         more = ("--pulse-port", str(probes), "--linger", str(linger))
         running = running_model_server(self.package, version, folder, port=port, wait=False, more=more)
         pod = Pod(version, self.stack.enter_context(running), probes, folder)
-        wait_until(lambda: bool(get(probes, "/health/ready")), PATIENCE_S)
+        wait_until(lambda: get(probes, "/health/ready"), PATIENCE_S)
         self.pods = [*(p for p in self.pods if p is not again), pod]
         self.scrape(pod)
         return pod
@@ -109,7 +110,7 @@ class Rig:
             self.joiner = subprocess.Popen(["env", *environment, *command], stdout=log, stderr=log)
         self.stack.callback(self.joiner.wait)
         self.stack.callback(self.joiner.kill)
-        wait_until(lambda: bool(get(self.joiner_port, "/health/live")), PATIENCE_S)
+        wait_until(lambda: get(self.joiner_port, "/health/live"), PATIENCE_S)
         self.prometheus.scrape(PAIRS, f"127.0.0.1:{self.joiner_port}")
 
     def serve(self, requests: int = 20) -> None:
@@ -126,19 +127,17 @@ class Rig:
 
     def until(self, wanted: Callable[[Reading], object], candidate: str = "2") -> Reading:
         """Read until this is true of a reading; that reading."""
-        found: list[Reading] = []
 
-        def asked() -> bool:
-            found.append(self.read(candidate))
-            return bool(wanted(found[-1]))
+        def asked() -> Reading | None:
+            reading = self.read(candidate)
+            return reading if wanted(reading) else None
 
-        try:
-            wait_until(asked, PATIENCE_S)
-        except TimeoutError as e:
-            last = found[-1]
+        def told() -> str:
+            last = self.read(candidate)
             counts = [None if arm is None else sum(arm.requests) for arm in (last.champion, last.candidate, last.mirror)]
-            raise AssertionError(f"not within {PATIENCE_S} s; the last reading: {last.missing}, requests {counts}") from e
-        return found[-1]
+            return f"the last reading lacks {last.missing}, requests {counts}"
+
+        return wait_until(asked, PATIENCE_S, told)
 
     def whole(self) -> Reading:
         """The next reading that lacks nothing."""

@@ -18,9 +18,10 @@ from sluicegate.adapters.promql_meter import PromqlMeter
 from sluicegate.adapters.promql_meter.queries import GATEWAY
 from sluicegate.domain.route import Route
 from sluicegate.settings import Settings
-from sluicegate.testing.gateway import free_port, running_gateway, wait_until
+from sluicegate.testing.gateway import free_port, running_gateway
 from sluicegate.testing.package import toy_row
 from sluicegate.testing.traffic import ask
+from sluicegate.testing.waiting import wait_until
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from sluicegate.domain.route import Route
 from sluicegate.domain.servers import Serving
 from sluicegate.settings import PROJECT, Settings
 from sluicegate.testing.cluster import Cluster, Images
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.package import toy_package, toy_row
 from sluicegate.testing.prometheus import RunningPrometheus, running_prometheus
 from sluicegate.testing.s3 import s3_prefix
+from sluicegate.testing.waiting import wait_until
 
 MANIFESTS = PROJECT / "docker" / "kubernetes"
 HERE = "10.99.0.1"
@@ -44,6 +44,9 @@ class Pods:
     @property
     def meter(self) -> PromqlMeter:
         return PromqlMeter(self.settings, FolderDataset(self.settings), PATIENT_S)
+
+    def read(self) -> Reading:
+        return self.meter.read(self.route, since=0.0)
 
     def kubectl(self, *arguments: str) -> str:
         return self.cluster.kubectl("-n", self.settings.namespace, *arguments).stdout
@@ -69,17 +72,11 @@ class Pods:
         connection.close()
 
     def until(self, wanted: Callable[[Reading], object]) -> Reading:
-        found: list[Reading] = []
+        def asked() -> Reading | None:
+            reading = self.read()
+            return reading if wanted(reading) else None
 
-        def asked() -> bool:
-            found.append(self.meter.read(self.route, since=0.0))
-            return bool(wanted(found[-1]))
-
-        try:
-            wait_until(asked, PATIENCE_S)
-        except TimeoutError as e:
-            raise AssertionError(f"not within {PATIENCE_S} s; the last reading lacks {found[-1].missing}") from e
-        return found[-1]
+        return wait_until(asked, PATIENCE_S, lambda: f"the last reading lacks {self.read().missing}")
 
 
 @pytest.fixture

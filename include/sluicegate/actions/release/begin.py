@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.actions.release.capacity import provide_all_traffic, server, wait_ready
-from sluicegate.actions.release.read import champion_version, registration, rollout
+from sluicegate.actions.release.read import champion_version, refuse_ended, registration, rollout
 from sluicegate.domain.order import content_key
 from sluicegate.domain.rollout import Kind, Rollout
 from sluicegate.domain.route import Target
@@ -88,8 +88,7 @@ def deploy(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout
     Raises PackageError when a server does not reproduce its golden outputs in time: a broken artefact never gets traffic.
     """
     state = rollout(ports, model, rollout_id)
-    if not state.open:
-        raise RefusedError(f"rollout '{rollout_id}' of model '{model}' has ended {state.outcome}: start a new one")
+    refuse_ended(state)
     versions = [v for v in (state.champion, state.candidate) if v is not None]
     for version in versions:
         ports.runtime.start(model, version, _package(ports, model, version))

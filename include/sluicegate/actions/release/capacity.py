@@ -2,6 +2,7 @@
 
 import contextlib
 
+from sluicegate.actions.release.read import refuse_ended, rollout
 from sluicegate.domain.rollout import Rollout
 from sluicegate.domain.servers import servers_wanted
 from sluicegate.domain.spec import StageSpec
@@ -46,7 +47,8 @@ def let_shrink(ports: Ports, model: str, version: str, servers: int) -> None:
 def wait_ready(ports: Ports, state: Rollout, version: str, servers: int) -> ServerStatus:
     """The version's servers once so many have passed deep health.
 
-    Raises PackageError when not even one has in time: a broken artefact; UnavailableError when there are too few.
+    Raises PackageError when not even one has in time: a broken artefact; UnavailableError when there are too few; RefusedError when the
+    rollout has ended meanwhile, and its server with it.
     """
     patience = state.serving.patience(ports.settings.profile)
     until = ports.clock.now() + patience
@@ -54,6 +56,8 @@ def wait_ready(ports: Ports, state: Rollout, version: str, servers: int) -> Serv
         found = server(ports, state.model, version)
         if found is not None and found.ready and found.servers >= servers:
             return found
+        if found is None:
+            refuse_ended(rollout(ports, state.model, state.rollout_id))
         if ports.clock.now() >= until:
             raise _too_late(state, version, servers, found, patience)
         ports.clock.sleep(LOOK_EVERY_S)

@@ -25,6 +25,12 @@ def rollout_upto(ports: Ports, model: str, rollout_id: str) -> tuple[Rollout, in
     return state, events[-1].number
 
 
+def refuse_ended(state: Rollout) -> None:
+    """Nothing is put into service for a rollout that has ended: RefusedError."""
+    if not state.open:
+        raise RefusedError(f"rollout '{state.rollout_id}' of model '{state.model}' has ended {state.outcome}: start a new one")
+
+
 def status(ports: Ports, model: str) -> Rollout | None:
     """The newest rollout of the model, or None."""
     opened = ports.journal.events(model, kinds=(Kind.OPENED,))

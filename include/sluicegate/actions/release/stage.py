@@ -19,8 +19,8 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
     """
     state = rollout(ports, model, rollout_id)
     _refuse(state, index)
-    route = stage_route(ports, state, index)
     provide(ports, state, index)
+    route = stage_route(ports, state, index)
     if index == state.next_stage:
         now = ports.clock.now()
         baseline = read_evidence(ports, state, route, since=now)
@@ -35,7 +35,7 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
         state = rollout(ports, model, rollout_id)
         _refuse(state, index)  # somebody was faster and is further: a decided stage gets no traffic again
     if state.withdrawn_at is None:
-        ports.router.apply(route)
+        ports.router.apply(stage_route(ports, state, index))  # its lease begins here, however long servers and evidence took
     prepare(ports, state, index + 1)
     return rollout(ports, model, rollout_id)
 
