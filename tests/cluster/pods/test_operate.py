@@ -16,9 +16,9 @@ from sluicegate.domain.rollout import Kind, Outcome
 from sluicegate.errors import RefusedError
 from sluicegate.settings import Settings
 from sluicegate.testing.cluster import Cluster, Images
-from sluicegate.testing.gateway import wait_until
 from sluicegate.testing.package import FEATURES, SPEC, toy_package
 from sluicegate.testing.s3 import s3_prefix
+from sluicegate.testing.waiting import wait_until
 from sluicegate.wiring import Wiring, wire
 from sluicegate_airflow import pod_trigger
 from sluicegate_airflow.tasks import operate_task
