@@ -16,7 +16,7 @@ install: $(VENV)/.installed ## everything into .venv (the other targets call it)
 
 $(VENV)/.installed: requirements.txt requirements-dev.txt include/pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v[:2] == (3, 11) else f"Python 3.11 is needed, {sys.executable} is {v[0]}.{v[1]}: run make PYTHON=/path/to/python3.11")'
-	@echo "[sluicegate] installing into $(VENV) (about 1.3 GB, a minute or two)"
+	@echo "[sluicegate] installing into $(VENV) (about 1.3 GB, a minute or two)" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install -q --disable-pip-version-check uv
 	@$(BIN)/uv pip install -q --python $(BIN)/python -r requirements-dev.txt

@@ -113,7 +113,7 @@ class Engine:
             raise SystemExit(f"{image.role}: {self.program} failed ({done.returncode}):\n{(done.stdout + done.stderr)[-3000:]}")
 
     def push(self, image: str) -> None:
-        subprocess.run([self.program, "push", image], check=True)
+        subprocess.run([self.program, "push", image], check=True, stdout=sys.stderr)  # what is printed may become a file
 
     def _run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([self.program, *arguments], capture_output=True, text=True, check=False)

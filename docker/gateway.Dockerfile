@@ -1,4 +1,4 @@
-# Envoy (`envoy`) and the guard beside it that ends leases (`python -m sluicegate guard`): one image, two containers of a pod.
+# Envoy (`envoy`) and the guard beside it that ends leases (`python -m sluicegate gateway`): one image, two containers of a pod.
 FROM python:3.11-slim-bookworm AS build
 COPY docker/requirements/gateway.txt /opt/sluicegate/lock.txt
 RUN python -m venv /opt/sluicegate \

@@ -207,3 +207,28 @@ def test_an_unknown_role_is_refused_with_the_known_ones(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit):
         build.main(["trainer"])
     assert "no role is named trainer: write some of gateway, keeper" in capsys.readouterr().err
+
+
+def test_what_a_push_says_is_no_part_of_what_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _program(tmp_path / "docker", 'echo "pushed $2"')
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    build.Engine("docker").push("example.org/a:1")
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "pushed example.org/a:1\n")
+
+
+def test_the_first_make_of_all_prints_the_component_alone(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    _program(tmp_path / "bin" / "uv", "")
+    _program(tmp_path / "bin" / "python", "echo component")
+    command = ["make", "--no-print-directory", "images", f"VENV={tmp_path}", f"PYTHON={sys.executable}"]
+    ran = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert ran.stdout == "component\n"
+    assert "installing into" in ran.stderr
+
+
+def _program(path: Path, line: str) -> None:
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)

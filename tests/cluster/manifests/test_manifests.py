@@ -1,11 +1,16 @@
 """docker/kubernetes on a real API server: everything is accepted, what the namespace forbids is refused, what has a server starts."""
 
 import json
+import os
+import textwrap
+import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sluicegate.adapters.sql_journal import SqlJournal
 from sluicegate.domain.rollout import Kind
@@ -26,6 +31,32 @@ def test_an_overlay_is_accepted_whole(overlay: str, cluster: Cluster, namespace:
     things = cluster.rendered(MANIFESTS / "overlays" / overlay, namespace, images=NOWHERE)
     assert {thing["kind"] for thing in things} >= {"Namespace", "Role", "ResourceQuota", "LimitRange", "NetworkPolicy", "Gateway"}
     _accepted(cluster, things)
+
+
+def test_the_documented_folder_is_an_installation(cluster: Cluster, tmp_path: Path) -> None:
+    text = (PROJECT / "docs" / "kubernetes.md").read_text()
+    example = text.partition("Yours is a folder with a `kustomization.yaml`:\n\n")[2].partition("\n\n")[0]
+    whole = yaml.safe_load(
+        textwrap.dedent(example).replace("path/to/docker", os.path.relpath(PROJECT / "docker", tmp_path.resolve()))
+    )
+    whole["components"].append(os.path.relpath(MANIFESTS / "airflow", tmp_path.resolve()))
+    (tmp_path / "kustomization.yaml").write_text(json.dumps(whole))
+    named = [{"name": f"sluicegate-{role}", "newName": f"example.org/{role}", "newTag": "1"} for role in ("work", "keeper")]
+    images = {"apiVersion": "kustomize.config.k8s.io/v1alpha1", "kind": "Component", "images": named}
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "kustomization.yaml").write_text(json.dumps(images))
+    things = list(yaml.safe_load_all(cluster.kubectl("kustomize", str(tmp_path)).stdout))
+    [settings] = [t["data"] for t in things if t["kind"] == "ConfigMap" and t["metadata"]["name"] == "sluicegate"]
+    told = {"SLUICEGATE_ROUTER": "gateway-api", "SLUICEGATE_PROMETHEUS_URL": "http://prometheus.monitoring:9090"}
+    assert settings.items() >= told.items()
+    accounts = {t["metadata"]["name"]: t.get("imagePullSecrets") for t in things if t["kind"] == "ServiceAccount"}
+    assert all(secrets == [{"name": "registry"}] for secrets in accounts.values()), accounts
+    pods = [t["spec"]["template"]["spec"] for t in things if "template" in t.get("spec", {})]
+    assert {c["image"] for pod in pods for c in pod["containers"]} == {"example.org/work:1", "example.org/keeper:1"}
+    theirs = {
+        s["namespace"] for t in things if t["kind"] == "RoleBinding" for s in t["subjects"] if s["name"] == "sluicegate-airflow"
+    }
+    assert theirs == {"sluicegate", "airflow"}
 
 
 @pytest.mark.parametrize("router", ROUTERS)
@@ -122,9 +153,8 @@ def test_the_database_and_the_registry_of_those_who_have_none_start(cluster: Clu
     cluster.apply([*things, *given])
     for part in ("statefulset/sluicegate-postgresql", "deployment/sluicegate-mlflow"):
         cluster.kubectl("rollout", "status", part, "-n", namespace, f"--timeout={PATIENCE}")
-    url = f"http://{_address(cluster, namespace, 'mlflow')}:5000/health"
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        assert answer.status == 200
+    mlflow = _address(cluster, namespace, "mlflow")
+    assert {host: _answered(mlflow, host) for host in HOSTS} == HOSTS
     host = _address(cluster, namespace, "postgresql")
     journal = SqlJournal(f"postgresql+psycopg://sluicegate:{PASSWORD}@{host}/journal")
     lock = journal.acquire("flights", "r1")
@@ -132,6 +162,32 @@ def test_the_database_and_the_registry_of_those_who_have_none_start(cluster: Clu
     assert [event.kind for event in journal.events("flights")] == [Kind.OPENED]
     with pytest.raises(UnavailableError):
         SqlJournal(f"postgresql+psycopg://sluicegate:{PASSWORD[1:]}@{host}/journal").events("flights")
+
+
+HOSTS = {
+    "sluicegate-mlflow:5000": 200,
+    "sluicegate-mlflow.sluicegate:5000": 200,
+    "10.96.4.3:5000": 200,
+    "172.16.0.9:5000": 200,
+    "172.20.41.5:5000": 200,
+    "172.31.0.1:5000": 200,
+    "192.168.7.7:5000": 200,
+    "172.15.0.1:5000": 403,
+    "172.32.0.1:5000": 403,
+    "rebound.example.org:5000": 403,
+}
+"""By which names a registry is asked: addresses of Services are private ones, whichever range a cluster has."""
+
+
+def _answered(address: str, host: str) -> int:
+    asked = urllib.request.Request(
+        f"http://{address}:5000/api/2.0/mlflow/experiments/search?max_results=1", headers={"Host": host}
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
 
 
 def _address(cluster: Cluster, namespace: str, part: str) -> str:

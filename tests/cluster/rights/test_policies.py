@@ -2,13 +2,17 @@
 
 import copy
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from sluicegate import kube
+from sluicegate.adapters.cluster_router.dialect import Dialect
 from sluicegate.adapters.cluster_router.gateway_api import GatewayApi
+from sluicegate.adapters.cluster_router.istio import Istio
 from sluicegate.adapters.deployment_runtime import manifests
 from sluicegate.domain.order import Order
 from sluicegate.domain.pod import job, manifest
@@ -28,16 +32,14 @@ POLICIES = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 def namespace(cluster: Cluster, module_namespaces: Callable[[], str]) -> Iterator[str]:
     """Rights and policies of the overlay `small`; the policies under names of their own and for this namespace alone."""
     name = module_namespaces()
-    things = cluster.rendered(MANIFESTS / "overlays" / "small", name)
-    things += [
-        t
-        for t in cluster.rendered(MANIFESTS / "base", name, MANIFESTS / "routers" / "envoy")
-        if t["metadata"]["name"].endswith("-envoy")
-    ]
+    things = cluster.rendered(MANIFESTS / "overlays" / "small", name, MANIFESTS / "airflow")
+    for router in ("envoy", "istio"):
+        more = cluster.rendered(MANIFESTS / "base", name, MANIFESTS / "routers" / router)
+        things += [thing for thing in more if thing["metadata"]["name"].endswith(f"-{router}")]
     kinds = ("Namespace", "ServiceAccount", "Role", "RoleBinding", "ResourceQuota", "LimitRange")
     rights = [thing for thing in things if thing["kind"] in kinds]
     policies = [_confined(thing, name) for thing in things if thing["kind"] in POLICIES]
-    assert len(policies) == 10
+    assert len(policies) == 12
     try:
         cluster.apply(rights + policies)
         yield name
@@ -58,11 +60,27 @@ def _confined(thing: dict[str, Any], namespace: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def acting(cluster: Cluster, namespace: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cluster]:
-    folder = tmp_path_factory.mktemp("accounts")
-    return {
-        role: cluster.acting_as(f"sluicegate-{role}", namespace, folder) for role in ("airflow", "release", "keeper", "gateway")
-    }
+def acting(cluster: Cluster, namespace: str, elsewhere: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Cluster]:
+    """By role; `chart` is Airflow's account in the namespace of Airflow itself."""
+    folder, other = (tmp_path_factory.mktemp(name) for name in ("accounts", "elsewhere"))
+    roles = ("airflow", "release", "keeper", "gateway")
+    accounts = {role: cluster.acting_as(f"sluicegate-{role}", namespace, folder) for role in roles}
+    return {**accounts, "chart": cluster.acting_as("sluicegate-airflow", elsewhere, other)}
+
+
+@pytest.fixture(scope="module")
+def elsewhere(cluster: Cluster, namespace: str, module_namespaces: Callable[[], str]) -> str:
+    """A namespace in which Airflow lives, given its rights as the component `airflow` gives them to the namespace `airflow`."""
+    other = module_namespaces()
+    things = cluster.rendered(MANIFESTS / "overlays" / "small", namespace, MANIFESTS / "airflow")
+    bindings = [thing for thing in things if thing["kind"] == "RoleBinding"]
+    subjects = [subject for binding in bindings for subject in binding["subjects"] if subject.get("namespace") == "airflow"]
+    assert [subject["name"] for subject in subjects] == ["sluicegate-airflow"] * 2
+    for subject in subjects:
+        subject["namespace"] = other
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "sluicegate-airflow", "namespace": other}}
+    cluster.apply([account, *bindings])
+    return other
 
 
 def _refused(cluster: Cluster, namespace: str, thing: dict[str, Any], verb: str = "create") -> str:
@@ -98,7 +116,7 @@ def _pod(account: str, **more: Any) -> dict[str, Any]:
 
 
 def _deployment(account: str, **more: Any) -> dict[str, Any]:
-    labels = {"sluicegate/version": "1"}
+    labels = {"sluicegate/role": "server", "sluicegate/version": "1"}
     template = {"metadata": {"labels": labels}, "spec": _spec(account, **more)}
     spec = {"selector": {"matchLabels": labels}, "template": template}
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "tried", "labels": labels}, "spec": spec}
@@ -120,28 +138,46 @@ MORE: dict[str, tuple[dict[str, Any], str]] = {
         {"volumes": [{"name": "s", "projected": {"sources": [{"secret": OTHER}]}}]},
         "no Secret is mounted",
     ),
+    "a Secret under the name of a token": (
+        {"volumes": [{"name": "kube-api-access-abcde", "projected": {"sources": [{"secret": OTHER}]}}]},
+        "no Secret is mounted",
+    ),
+    "a Secret for a driver of volumes": (
+        {"volumes": [{"name": "s", "csi": {"driver": "csi.example.org", "nodePublishSecretRef": OTHER}}]},
+        "no Secret is mounted",
+    ),
 }
 MAKERS: dict[str, Callable[..., dict[str, Any]]] = {"airflow": _pod, "release": _deployment}
-OWN = {"airflow": "sluicegate-work", "release": "sluicegate-server"}
+MAKERS["chart"] = MAKERS["airflow"]
+OWN = {"airflow": "sluicegate-work", "chart": "sluicegate-release", "release": "sluicegate-server"}
+ALONE = {
+    "airflow": "Airflow makes pods of the accounts sluicegate-work and sluicegate-release alone",
+    "chart": "Airflow makes pods of the accounts sluicegate-work and sluicegate-release alone",
+    "release": "a release makes servers, whose account is sluicegate-server",
+}
+CLOUD = {
+    "name": "cloud-token",
+    "projected": {"sources": [{"serviceAccountToken": {"audience": "cloud.example.org", "path": "t"}}]},
+}
+"""What the webhooks of clouds add to pods, so that they have the cloud role of their account."""
 
 
 @pytest.mark.parametrize("role", MAKERS)
 def test_who_makes_pods_makes_those_of_its_work(role: str, acting: dict[str, Cluster], namespace: str) -> None:
-    thing = MAKERS[role](
-        OWN[role], container={"envFrom": [{"secretRef": {"name": "sluicegate"}}]}, volumes=[{"name": "a", "emptyDir": {}}]
-    )
-    _until_refused(acting[role], namespace, MAKERS[role]("sluicegate-keeper"), "sluicegate-")
-    assert "denied" not in _refused(acting[role], namespace, thing)
-    assert "orbidden" not in _refused(acting[role], namespace, thing)
+    _until_refused(acting[role], namespace, MAKERS[role]("sluicegate-keeper"), ALONE[role])
+    volumes = [{"name": "a", "emptyDir": {}}, CLOUD]
+    thing = MAKERS[role](OWN[role], container={"envFrom": [{"secretRef": {"name": "sluicegate"}}]}, volumes=volumes)
+    assert _refused(acting[role], namespace, thing) == ""
 
 
 @pytest.mark.parametrize(
-    ("role", "account"), [("airflow", "keeper"), ("airflow", "server"), ("release", "airflow"), ("release", "release")]
+    ("role", "account"),
+    [("airflow", "keeper"), ("airflow", "server"), ("chart", "keeper"), ("release", "airflow"), ("release", "release")],
 )
 def test_a_pod_under_another_role_s_account_is_refused(
     role: str, account: str, acting: dict[str, Cluster], namespace: str
 ) -> None:
-    _until_refused(acting[role], namespace, MAKERS[role](f"sluicegate-{account}"), "sluicegate-")
+    _until_refused(acting[role], namespace, MAKERS[role](f"sluicegate-{account}"), ALONE[role])
 
 
 @pytest.mark.parametrize("what", MORE)
@@ -202,58 +238,151 @@ def test_what_does_not_belong_to_a_rollout_is_left_alone(
 PLURALS = {"Deployment": "deployments", "Service": "services", "NetworkPolicy": "networkpolicies", "ConfigMap": "configmaps"}
 
 
+def _deleted(cluster: Cluster, namespace: str, name: str) -> str:
+    return cluster.kubectl("delete", "deployment", name, "-n", namespace, "--dry-run=server", check=False).stderr
+
+
+def test_a_release_deletes_servers_and_no_other_deployment(cluster: Cluster, acting: dict[str, Cluster], namespace: str) -> None:
+    for name, labels in (("somebody-s", {}), ("a-version-s", {"sluicegate/version": "1"})):
+        made = _deployment("sluicegate-server")
+        made["spec"]["replicas"] = 0
+        cluster.apply([{**made, "metadata": {"name": name, "namespace": namespace, "labels": labels}}])
+    _until_said(lambda: _deleted(acting["release"], namespace, "somebody-s"), "what belongs to versions")
+    assert _deleted(acting["release"], namespace, "a-version-s") == ""
+
+
+def _labelled(api_version: str, kind: str, **spec: Any) -> dict[str, Any]:
+    return {"apiVersion": api_version, "kind": kind, "metadata": {"name": "lie", "labels": SERVERS}, "spec": spec}
+
+
+SERVERS = {"sluicegate/role": "server", "sluicegate/version": "1"}
+LIES = {
+    "a policy for all": _labelled("networking.k8s.io/v1", "NetworkPolicy", podSelector={}, ingress=[{}]),
+    "a policy for the keeper": _labelled(
+        "networking.k8s.io/v1", "NetworkPolicy", podSelector={"matchLabels": {"sluicegate/role": "keeper"}}, ingress=[{}]
+    ),
+    "a policy for another version": _labelled(
+        "networking.k8s.io/v1", "NetworkPolicy", podSelector={"matchLabels": {**SERVERS, "sluicegate/version": "2"}}
+    ),
+    "a Service of the gateway": _labelled("v1", "Service", selector={"sluicegate/role": "gateway"}, ports=[{"port": 80}]),
+    "a Service of no pods": _labelled("v1", "Service", ports=[{"port": 80}]),
+    "a budget of the keeper": _labelled(
+        "policy/v1", "PodDisruptionBudget", minAvailable="100%", selector={"matchLabels": {"sluicegate/role": "keeper"}}
+    ),
+    "a Deployment of gateways": _labelled(
+        "apps/v1",
+        "Deployment",
+        selector={"matchLabels": {"sluicegate/role": "gateway"}},
+        template={"metadata": {"labels": {"sluicegate/role": "gateway"}}, "spec": _spec("sluicegate-server")},
+    ),
+}
+"""What bears a version's label and is about other pods."""
+
+
+@pytest.mark.parametrize("what", LIES)
+def test_a_label_alone_makes_nothing_a_version_s(what: str, acting: dict[str, Cluster], namespace: str) -> None:
+    _until_refused(acting["release"], namespace, LIES[what], "about the servers of the version that it is labelled with")
+
+
+@pytest.mark.parametrize("part", ["keeper", "gateway", "sweep", "joiner", "mlflow"])
+def test_a_release_scales_servers_and_no_other_part(part: str, acting: dict[str, Cluster], namespace: str) -> None:
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": f"sluicegate-{part}"}
+    scaler = _labelled("autoscaling/v2", "HorizontalPodAutoscaler", scaleTargetRef=target, maxReplicas=2)
+    _until_refused(acting["release"], namespace, scaler, "a release scales servers and nothing else")
+
+
+def test_the_parts_that_nobody_scales_are_all_that_there_are(cluster: Cluster) -> None:
+    more = (MANIFESTS / "routers" / "envoy", MANIFESTS / "database")
+    things = cluster.rendered(MANIFESTS / "overlays" / "small", "anywhere") + cluster.rendered(
+        MANIFESTS / "base", "anywhere", *more
+    )
+    policy = (MANIFESTS / "policies" / "makers.yaml").read_text()
+    [parts] = re.findall(r"\^sluicegate-\((.*)\)\$", policy)
+    assert {f"sluicegate-{part}" for part in parts.split("|")} == {
+        t["metadata"]["name"] for t in things if t["kind"] == "Deployment"
+    }
+
+
 def _target(version: str, namespace: str) -> Target:
     return Target(version, f"flights-v{version}.{namespace}.svc.cluster.local", 8080)
 
 
-@pytest.fixture(scope="module")
-def route(cluster: Cluster, namespace: str, gateway_class: str) -> Route:
-    """A route that gives a candidate 25 %, as our router writes it."""
-    made = Route(
-        "flights", _target("1", namespace), _target("2", namespace), weight=25, mirror=0, salt="s", token=1, expires_at=1e10
-    )
-    cluster.apply([_written(made, namespace)])
+@dataclass(frozen=True)
+class Routed:
+    """A route that gives a candidate 25 %, as our router writes it for one kind of gateway."""
+
+    dialect: Dialect
+    route: Route
+    namespace: str
+    cluster: Cluster
+
+    def make(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The object, on the API server."""
+        kind = self.dialect.kind
+        meta = {"name": name, "namespace": self.namespace}
+        thing = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": meta, **body}
+        self.cluster.apply([thing])
+        return thing
+
+    def changed(self, cluster: Cluster, body: Mapping[str, Any], name: str = "flights") -> str:
+        """Why an account may not write this body; empty when it may."""
+        what = ("patch", self.dialect.kind.plural, name, "-n", self.namespace, "--dry-run=server", "--type=merge")
+        return cluster.kubectl(*what, "-p", json.dumps(body), check=False).stderr
+
+
+@pytest.fixture(scope="module", params=["HTTPRoute", "VirtualService"])
+def routed(request: pytest.FixtureRequest, cluster: Cluster, namespace: str) -> Routed:
+    request.getfixturevalue("gateway_class" if request.param == "HTTPRoute" else "istio_schemas")
+    kind = GatewayApi if request.param == "HTTPRoute" else Istio
+    champion, candidate = _target("1", namespace), _target("2", namespace)
+    route = Route("flights", champion, candidate, weight=25, mirror=0, salt="s", token=1, expires_at=1e10)
+    made = Routed(kind("sluicegate", namespace, namespace), route, namespace, cluster)
+    made.make("flights", made.dialect.body(route))
     return made
 
 
-def _written(route: Route, namespace: str) -> dict[str, Any]:
-    body = GatewayApi("sluicegate", namespace, namespace).body(route)
-    meta = {"name": kube.named(route.model), "namespace": namespace}
-    return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": meta, **body}
+def _detached(dialect: Dialect, route: Route) -> dict[str, Any]:
+    spec = dialect.body(route.cut())["spec"]
+    return {"spec": {**dialect.gone()["spec"], **{key: spec[key] for key in ("rules", "http") if key in spec}}}
 
 
-def _patched(cluster: Cluster, namespace: str, body: dict[str, Any]) -> str:
-    arguments = ("patch", "httproute", "flights", "-n", namespace, "--dry-run=server", "--type=merge", "-p", json.dumps(body))
-    return cluster.kubectl(*arguments, check=False).stderr
+UNCUT: dict[str, tuple[Callable[[Dialect, Route], dict[str, Any]], str]] = {
+    "more weight": (lambda dialect, route: dialect.body(replace(route, weight=50)), "a rule for some users"),
+    "all weight": (lambda dialect, route: dialect.body(replace(route, weight=100)), "a rule for some users"),
+    "copies": (lambda dialect, route: dialect.body(replace(route, weight=0, mirror=10)), "copies requests"),
+    "the candidate as champion": (
+        lambda dialect, route: dialect.body(replace(route.cut(), champion=route.candidate or route.champion)),
+        "names another server",
+    ),
+    "nothing": (lambda dialect, _: dialect.gone(), "no rule for it"),
+    "another gateway": (_detached, "taken off its gateway"),
+}
+"""What a keeper must not leave behind, and why."""
 
 
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"weight": 50}, "a rule for some users"),
-        ({"weight": 100}, "a rule for some users"),
-        ({"weight": 0, "mirror": 10}, "copies requests"),
-        ({"weight": 0, "champion": "2"}, "names another server"),
-    ],
-)
-def test_a_keeper_that_gives_a_candidate_anything_is_refused(
-    change: dict[str, Any], why: str, route: Route, acting: dict[str, Cluster], namespace: str
-) -> None:
-    changed = {**vars(route), **change}
-    if "champion" in change:
-        changed["champion"] = _target(change["champion"], namespace)
-    body = _written(Route(**changed), namespace)
-    _until_said(lambda: _patched(acting["keeper"], namespace, {"spec": body["spec"]}), why)
+@pytest.mark.parametrize("what", UNCUT)
+def test_a_keeper_that_does_more_than_cut_is_refused(what: str, routed: Routed, acting: dict[str, Cluster]) -> None:
+    body, why = UNCUT[what]
+    _until_said(lambda: routed.changed(acting["keeper"], body(routed.dialect, routed.route)), why)
 
 
-def test_a_keeper_s_cut_is_taken(route: Route, acting: dict[str, Cluster], namespace: str) -> None:
-    for calm in (_written(route.cut(), namespace)["spec"], GatewayApi("sluicegate", namespace, namespace).gone()["spec"]):
-        assert _patched(acting["keeper"], namespace, {"spec": calm}) == ""
+def test_a_keeper_s_cut_is_taken(routed: Routed, acting: dict[str, Cluster]) -> None:
+    assert routed.changed(acting["keeper"], routed.dialect.body(routed.route.cut())) == ""
 
 
-def test_the_same_write_by_the_release_is_taken(route: Route, acting: dict[str, Cluster], namespace: str) -> None:
-    body = _written(Route(**{**vars(route), "weight": 50}), namespace)
-    assert _patched(acting["release"], namespace, {"spec": body["spec"]}) == ""
+def test_a_keeper_tames_a_route_that_somebody_else_wrote(routed: Routed, acting: dict[str, Cluster]) -> None:
+    body, dialect = routed.dialect.body(routed.route), routed.dialect
+    assert routed.changed(acting["keeper"], dialect.tame(body)) == ""
+    rules = next(key for key in ("rules", "http") if key in body["spec"])
+    [candidate] = [rule for rule in body["spec"][rules] if rule["name"].endswith("candidate")]
+    hollow = routed.make("hollow", {"spec": {**body["spec"], rules: [candidate]}})
+    assert dialect.tame(hollow) == dialect.gone()
+    assert routed.changed(acting["keeper"], dialect.gone(), "hollow") == ""
+
+
+def test_the_same_write_by_the_release_is_taken(routed: Routed, acting: dict[str, Cluster]) -> None:
+    for body, _ in UNCUT.values():
+        assert routed.changed(acting["release"], body(routed.dialect, routed.route)) == ""
 
 
 def _settings(namespace: str) -> Settings:

@@ -20,6 +20,8 @@ from sluicegate_demo.images import ROLES
 from sluicegate_demo.installation import Installation
 
 MODEL = "toy"
+NOBODY = "http://127.0.0.1:9"
+"""No Prometheus: nobody looks at this rollout."""
 PATIENCE_S = 120.0
 PLAN = """\
 release:
@@ -48,10 +50,11 @@ def place(cluster: Cluster, images: Images, tmp_path_factory: pytest.TempPathFac
                 home=home,
                 models=home / "models",
                 image_serve=images["serve"],
+                prometheus_url=NOBODY,
             )
             place = Installation(cluster, settings)
             try:
-                place.make({role: images[role] for role in ROLES}, "http://127.0.0.1:9")
+                place.make({role: images[role] for role in ROLES}, NOBODY)
                 yield place
             finally:
                 place.remove()
@@ -83,11 +86,12 @@ def test_a_rollout_whose_dag_is_gone_is_taken_back_with_its_servers(place: Insta
     state, route = rollout(ports, MODEL, left), ports.router.read(MODEL)
     assert (state.outcome, state.reason, champion_version(ports, MODEL)) == (Outcome.REVERTED, "abandoned", "1")
     assert route is not None
-    assert (route.champion.version, route.candidate) == ("1", None)
+    assert (route.champion.version, route.weight, route.mirror) == ("1", 0, 0)
     (ended,) = ports.journal.events(MODEL, left, kinds=(Kind.REVERTED,))
     assert ended.author == "sweep"
-    told = place.cluster.kubectl("-n", place.namespace, "logs", "deployment/sluicegate-sweep").stdout.splitlines()
-    assert [json.loads(line)["holder"] for line in told if "abandoned" in line] == [left]
+    log = place.cluster.kubectl("-n", place.namespace, "logs", "deployment/sluicegate-sweep").stdout
+    told = [json.loads(line) for line in log.splitlines()]
+    assert [line["holder"] for line in told if line.get("event") == "abandoned"] == [left]
 
 
 def deployed(ports: Wiring, folder: Path, version: str) -> str:

@@ -104,6 +104,7 @@ def policy(what: Version, settings: Settings) -> dict[str, Any]:
     anybody = [
         {"ipBlock": {"cidr": "0.0.0.0/0", "except": ["169.254.169.254/32"]}},
         {"ipBlock": {"cidr": "::/0", "except": ["fd00:ec2::254/128"]}},
+        {"namespaceSelector": {}},  # to some network plugins a pod has no address
     ]
     spec = {
         "podSelector": {"matchLabels": what.labels},
