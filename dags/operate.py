@@ -18,7 +18,8 @@ from datetime import timedelta
 from airflow.sdk import DAG, Param
 
 from sluicegate_airflow.discovery import about, valid_models
-from sluicegate_airflow.operate import VERBS, OperateOperator
+from sluicegate_airflow.operate import VERBS
+from sluicegate_airflow.tasks import operate_task
 
 PARAMS = {
     "action": Param("pause", type="string", enum=list(VERBS), title="What to do"),
@@ -27,4 +28,4 @@ PARAMS = {
 
 for spec in valid_models():
     with DAG(**about(spec, "operate", __doc__), schedule=None, params=PARAMS):
-        OperateOperator(task_id="act", model=spec.model, execution_timeout=timedelta(minutes=5))
+        operate_task(spec.model, execution_timeout=timedelta(minutes=5))

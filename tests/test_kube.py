@@ -1,6 +1,7 @@
 """Names that cannot lead anywhere else, and a cluster's answers in our own words."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -83,10 +84,12 @@ class Answers(BaseHTTPRequestHandler):
 
     answer: tuple[int, Any] = (200, {})
     asked: list[tuple[str, str, str, bytes]]
+    tokens: list[str]
 
     def _respond(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.asked.append((self.command, self.path, self.headers.get("content-type", ""), body))
+        self.tokens.append(self.headers.get("authorization", ""))
         status, content = self.answer
         text = json.dumps(content).encode() if not isinstance(content, bytes) else content
         self.send_response(status)
@@ -102,7 +105,7 @@ class Answers(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[Any]:
-    handler = type("Handler", (Answers,), {"asked": []})
+    handler = type("Handler", (Answers,), {"asked": [], "tokens": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
         thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -112,9 +115,9 @@ def server() -> Iterator[Any]:
         thread.join()
 
 
-def kubeconfig(path: Path, url: str) -> None:
+def kubeconfig(path: Path, url: str, token: str = "secret-token") -> None:
     named = {"clusters": "cluster", "users": "user", "contexts": "context"}
-    values = {"cluster": {"server": url}, "user": {"token": "secret-token"}, "context": {"cluster": "c", "user": "u"}}
+    values = {"cluster": {"server": url}, "user": {"token": token}, "context": {"cluster": "c", "user": "u"}}
     names = {"clusters": "c", "users": "u", "contexts": "x"}
     lists = {many: [{"name": names[many], one: values[one]}] for many, one in named.items()}
     path.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "x", **lists}))
@@ -127,6 +130,13 @@ def api(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     with kube.client(Settings(profile="kubernetes")) as made:
         yield made
         made.rest_client.pool_manager.clear()
+
+
+def replace(path: Path, content: str) -> None:
+    """Write it at another time than before, however coarse the clock of the disk is."""
+    before = path.stat().st_mtime_ns
+    path.write_text(content)
+    os.utime(path, ns=(before + 10**9, before + 10**9))
 
 
 def service(name: str = "flights-v3", namespace: str = "sluicegate") -> dict[str, Any]:
@@ -169,6 +179,13 @@ class TestObjects:
         assert kube.read(api, "v1", "Service", "n", "x") is None
         kube.remove(api, "v1", "Service", "n", "x")
 
+    def test_only_the_object_that_bears_the_uid_is_removed(self, api: Any, server: Any) -> None:
+        server.answer = (409, {"message": "the UID in the precondition (a) does not match the UID in record (b)"})
+        kube.remove(api, "v1", "Pod", "n", "x", "a")
+        assert json.loads(server.asked[0][3]) == {"preconditions": {"uid": "a"}}
+        with pytest.raises(kube.ConflictError):
+            kube.remove(api, "v1", "Pod", "n", "x")
+
     def test_list_asks_for_labels_and_is_ordered_by_name(self, api: Any, server: Any) -> None:
         server.answer = (200, {"items": [service("b"), service("a")]})
         found = kube.listed(api, "v1", "Service", "n", {"sluicegate/model": "a/b"})
@@ -188,7 +205,7 @@ class TestObjects:
         ("status", "body", "error", "said"),
         [
             (403, {"message": 'services is forbidden: User "x"'}, RefusedError, "grant the role"),
-            (401, {"message": "Unauthorized"}, RefusedError, "forbids"),
+            (401, {"message": "Unauthorized"}, UnavailableError, "renew the credential in the kubeconfig"),
             (422, {"message": "spec.ports: Required value"}, RefusedError, "spec.ports: Required value"),
             (404, {"message": 'namespaces "n" not found'}, RefusedError, "install what defines it"),
             (429, {"message": "Cannot evict pod"}, UnavailableError, "Cannot evict pod"),
@@ -203,6 +220,18 @@ class TestObjects:
         with pytest.raises(error, match=said) as caught:
             kube.apply(api, service())
         assert "secret-token" not in str(caught.value)
+
+    def test_a_token_that_is_renewed_in_the_file_is_used_from_the_next_request_on(
+        self, api: Any, server: Any, tmp_path: Path
+    ) -> None:
+        for content in (None, "", "clusters: [", "{}"):  # as it was; then half written in several ways
+            if content is not None:
+                replace(tmp_path / "config", content)
+            kube.read(api, "v1", "Service", "n", "x")
+        kubeconfig(tmp_path / "new", server.url, "next-token")
+        replace(tmp_path / "config", (tmp_path / "new").read_text())
+        kube.read(api, "v1", "Service", "n", "x")
+        assert server.tokens == [*["Bearer secret-token"] * 4, "Bearer next-token"]
 
     def test_cluster_that_is_away_is_an_outage(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         kubeconfig(tmp_path / "config", "http://127.0.0.1:9")

@@ -8,7 +8,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import quote
@@ -17,11 +17,13 @@ from sluicegate.errors import InputError, RefusedError, SluicegateError, Unavail
 from sluicegate.settings import Settings
 
 if TYPE_CHECKING:
-    from kubernetes.client import ApiClient
+    from kubernetes.client import ApiClient, Configuration
 
 FIELD_MANAGER = "sluicegate"
 TIMEOUT_S = (3.0, 10.0)
 """To connect, and then to answer. An API server that needs longer is treated as one that is away."""
+RENEW = "renew the credential in the kubeconfig of this process (docs/kubernetes.md, Two ways of running Airflow)"
+"""What to do when the cluster does not know any more who asks."""
 Thing: TypeAlias = Mapping[str, Any]
 """One object of the cluster as its manifest says it: apiVersion, kind, metadata, spec ..."""
 Role = Literal["work", "release", "server", "gateway", "keeper"]
@@ -91,7 +93,7 @@ def client(settings: Settings) -> "ApiClient":
     file = os.environ.get("KUBECONFIG", str(Path.home() / ".kube" / "config"))
     try:
         if "KUBECONFIG" in os.environ or Path(file).is_file():
-            config.load_kube_config(file, client_configuration=made)
+            _load(made, file)
         else:
             config.load_incluster_config(client_configuration=made)
     except (config.ConfigException, OSError) as e:
@@ -99,6 +101,31 @@ def client(settings: Settings) -> "ApiClient":
             f"no cluster is known to profile '{settings.profile}' ({e}): set KUBECONFIG, or run this in a pod with a service account"
         ) from e
     return ApiClient(made)
+
+
+def _load(made: "Configuration", file: str) -> None:
+    """Read the kubeconfig now, and again whenever it was replaced: who renews its token need not restart those who have read it."""
+    from kubernetes import config
+    from yaml import YAMLError
+
+    read = _written(file)
+    config.load_kube_config(file, client_configuration=made)
+    plugin = made.refresh_api_key_hook
+
+    def renew(made: "Configuration") -> None:
+        if _written(file) != read:
+            with suppress(config.ConfigException, OSError, YAMLError):  # half written: the old one until it is whole
+                _load(made, file)
+        elif plugin is not None:
+            plugin(made)
+            made.refresh_api_key_hook = renew  # the client has put its own there
+
+    made.refresh_api_key_hook = renew
+
+
+def _written(files: str) -> list[int]:
+    """When each file was last written; KUBECONFIG may name several."""
+    return [Path(file).stat().st_mtime_ns for file in files.split(os.pathsep) if Path(file).exists()]
 
 
 def apply(api: "ApiClient", thing: Thing) -> dict[str, Any]:
@@ -131,12 +158,19 @@ def listed(api: "ApiClient", api_version: str, kind: str, namespace: str, select
     return sorted(found["items"], key=lambda thing: str(thing["metadata"]["name"]))
 
 
-def remove(api: "ApiClient", api_version: str, kind: str, namespace: str, name: str) -> None:
-    """Delete the object and, in the background, what belongs to it; deleting again changes nothing."""
+def remove(api: "ApiClient", api_version: str, kind: str, namespace: str, name: str, uid: str = "") -> None:
+    """Delete the object and, in the background, what belongs to it; deleting again changes nothing.
+
+    With a uid only the very object that bears it: what has come after it under the same name is left alone.
+    """
+    body = {"preconditions": {"uid": uid}} if uid else None
     try:
-        request(api, "DELETE", _path(api_version, kind, namespace, name), query={"propagationPolicy": "Background"})
+        request(api, "DELETE", _path(api_version, kind, namespace, name), body, {"propagationPolicy": "Background"})
     except _AbsentError:
         return
+    except ConflictError:
+        if not uid:
+            raise
 
 
 def log(api: "ApiClient", namespace: str, pod: str, container: str, lines: int) -> str:
@@ -224,7 +258,9 @@ def _translation(what: str, status: int, message: str) -> SluicegateError:
         return _AbsentError(f"the cluster has nothing at {what} ({message}): create it, or install what defines it")
     if status == 409:
         return ConflictError(f"the cluster refuses {what}: {message}")
-    if status in (401, 403):
+    if status == 401:
+        return UnavailableError(f"the cluster does not accept the credential of who asks {what} ({message}): {RENEW}")
+    if status == 403:
         return RefusedError(f"the cluster forbids {what} ({message}): grant the role this right, or lift the quota it names")
     if 400 <= status < 500 and status != 429:
         return RefusedError(f"the cluster refuses {what} ({status}): {message}")

@@ -4,7 +4,9 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, Context
 
+from sluicegate.domain.rollout import Outcome
 from sluicegate.errors import RefusedError
+from sluicegate.ports import Ports
 from sluicegate.wiring import wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.rollout import said
@@ -19,29 +21,47 @@ VERBS = {
     "retire": "retire",
 }
 """What a person chooses → the verb of the release actions."""
+JOURNAL_ALONE = ("pause", "resume", "approve")
+"""Choices that touch nothing else; all others start or stop servers too."""
+CUTS = {"abort": Outcome.ABORTED, "revert": Outcome.REVERTED}
+"""Choices that take the traffic of an open rollout away, and how it ends then."""
+BLUE = "#cfe2f3"
 
 
 class OperateOperator(BaseOperator):
     """Calls the verb that the params name; fails with its sentence when it makes no sense now."""
 
-    ui_color = "#cfe2f3"
+    ui_color = BLUE
 
     def __init__(self, *, model: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.model = model
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from sluicegate.actions import release
-        from sluicegate.actions.release.asked import facts
+        return act(self, self.model, context)
 
-        action, reason = context["params"]["action"], context["params"]["reason"]
-        with told():
-            ports = wire()
-            state = release.status(ports, self.model)
-            if state is None:
-                raise RefusedError(f"model '{self.model}' has no rollout yet: there is nothing to {action}")
-            verb = getattr(release, VERBS[action])
-            return said(self, facts(verb(ports, self.model, state.rollout_id, author=person(context), reason=reason)))
+
+def act(task: BaseOperator, model: str, context: Context) -> dict[str, Any]:
+    """Carry out here what the person chose."""
+    from sluicegate.actions import release
+    from sluicegate.actions.release.asked import facts
+
+    with told():
+        ports = wire()
+        wish = wished(ports, model, context)
+        verb = getattr(release, wish.pop("verb"))
+        return said(task, facts(verb(ports, model, **wish)))
+
+
+def wished(ports: Ports, model: str, context: Context) -> dict[str, Any]:
+    """What the person chose, as a verb is asked for: `verb`, `rollout_id`, `author`, `reason`."""
+    from sluicegate.actions import release
+
+    action, reason = context["params"]["action"], context["params"]["reason"]
+    state = release.status(ports, model)
+    if state is None:
+        raise RefusedError(f"model '{model}' has no rollout yet: there is nothing to {action}")
+    return {"verb": VERBS[action], "rollout_id": state.rollout_id, "author": person(context), "reason": reason}
 
 
 def person(context: Context) -> str:

@@ -36,7 +36,7 @@ LOG_OVERLAP_S = 10
 """How far a look at the log reaches back behind the one before: clocks differ, and lines carry their times."""
 TELL_EVERY = 60.0
 """Seconds between two lines that say the same."""
-ABSENT, FORBIDDEN = 404, 403
+UNKNOWN, FORBIDDEN, ABSENT = 401, 403, 404
 NO_ANSWER = (ApiException, ClientError, OSError, TimeoutError)
 
 
@@ -81,9 +81,9 @@ class PodTrigger(BaseTrigger):
             self._warming = asyncio.create_task(asyncio.to_thread(self._warm_up))
         while True:
             try:
-                pod = await self._pod()
+                pod = await self._look()
             except NO_ANSWER as e:
-                if getattr(e, "status", 0) == FORBIDDEN:
+                if getattr(e, "status", 0) in (UNKNOWN, FORBIDDEN):
                     yield TriggerEvent({"pod": last, "refused": _brief(e)})
                     return
                 self._tell(f"the cluster does not answer ({_brief(e)}): the pod goes on, asking again")
@@ -101,10 +101,12 @@ class PodTrigger(BaseTrigger):
             await self.hook.delete_pod(self._job.name, self.namespace)
 
     async def _end(self, pod: Mapping[str, Any] | None) -> TriggerEvent:
-        ended_here = self.ends and not self.gone and await asyncio.to_thread(self._committed)
+        ended_here = self.ends and not self.gone and await asyncio.to_thread(self._committed, pod)
+        if ended_here and not (pod and ended(pod)):
+            self._tell(f"pod {self._job.name} did not come to its end, but its result is in the store and counts")
         return TaskSuccessEvent() if ended_here else TriggerEvent({"pod": pod, "refused": ""})
 
-    def _committed(self) -> bool:
+    def _committed(self, pod: Mapping[str, Any] | None) -> bool:
         """Whether there is a result; it is handed on then, and its pod is needed no more."""
         try:
             ports = _ports()
@@ -112,7 +114,8 @@ class PodTrigger(BaseTrigger):
             if found is None:
                 return False
             self._push(returned(self._job.order, found))
-            ports.pods.remove(self._job)
+            if pod is not None:
+                ports.pods.remove(pod)
         except SluicegateError as e:  # the task itself asks again, and says what is wrong
             self._tell(str(e))
             return False
@@ -145,6 +148,16 @@ class PodTrigger(BaseTrigger):
         elif time.monotonic() - self._log_at >= LOG_EVERY:
             await self._show_log()
         return False
+
+    async def _look(self) -> dict[str, Any] | None:
+        """The pod, with a credential that may have been renewed since the kubeconfig was read."""
+        try:
+            return await self._pod()
+        except ApiException as e:
+            if e.status != UNKNOWN:
+                raise
+            self.__dict__.pop("hook", None)  # the next one reads the kubeconfig anew
+            return await self._pod()
 
     async def _pod(self) -> dict[str, Any] | None:
         """What may be known of the pod, as the API server gives it; None when there is none."""

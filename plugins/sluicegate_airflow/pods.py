@@ -18,15 +18,18 @@ from sluicegate.domain import pod as pods
 from sluicegate.domain.order import Order
 from sluicegate.domain.pod import Job
 from sluicegate.domain.pod_fate import SKIP, End, Fate, ended, fate, hopeless
-from sluicegate.errors import RefusedError, UnavailableError
+from sluicegate.domain.rollout import Outcome
+from sluicegate.errors import RefusedError, SluicegateError, UnavailableError
+from sluicegate.kube import RENEW
 from sluicegate.ports import Ports
 from sluicegate.wiring import Wiring, wire
 from sluicegate_airflow.errors import told
 from sluicegate_airflow.inputs import INPUTS
 from sluicegate_airflow.links import ReportLink
+from sluicegate_airflow.operate import BLUE, CUTS, JOURNAL_ALONE, act, wished
 from sluicegate_airflow.orders import LONGEST, POOL
 from sluicegate_airflow.pauses import PauseTrigger
-from sluicegate_airflow.pod_trigger import PodTrigger, returned
+from sluicegate_airflow.pod_trigger import UNKNOWN, PodTrigger, returned
 from sluicegate_airflow.rollout import GREEN, ROLLOUT, said, wanted
 
 ROOM_EVERY = timedelta(seconds=15)
@@ -74,6 +77,7 @@ class PodOperator(KubernetesPodOperator):
             self.log.info("order %s of %s, content key %s", order.action, order.model, order.key)
             found = ports.outbox.result(order)
             if found is not None:
+                self._clear(ports, order)
                 self._done(context, order, found)
                 return
             job = pods.job(order, ports.outbox.send(order), ports.spec(self.model), ports.sources.send(self.model))
@@ -86,20 +90,18 @@ class PodOperator(KubernetesPodOperator):
     def trigger_reentry(self, context: Context, event: dict[str, Any], job: dict[str, Any]) -> None:
         """Called when the pod has ended, or is gone, or will never start."""
         with told():
-            ports, mine = wire(), Job.of(job)
+            ports, mine, pod = wire(), Job.of(job), event["pod"]
             found = ports.outbox.result(mine.order)
             if found is not None:
-                ports.pods.remove(mine)
+                if pod is not None:
+                    ports.pods.remove(pod)
                 self._done(context, mine.order, found)
                 return
             if event["refused"]:
-                raise RefusedError(
-                    f"the cluster shows Airflow no pod {mine.name} ({event['refused']}): give it the role of docs/kubernetes.md"
-                )
-            pod = event["pod"]
+                raise _unseen(mine, event["refused"])
             stuck = pod and hopeless(pod, mine, time.time())
             if stuck:
-                ports.pods.remove(mine)  # else it might begin when nobody waits for it any more
+                ports.pods.remove(pod)  # else it might begin when nobody waits for it any more
             gone = pod is None or not ended(pod)
             self.failed(mine, stuck or fate(None if gone else pod, mine, pod))
 
@@ -114,6 +116,13 @@ class PodOperator(KubernetesPodOperator):
         if end.again:
             raise UnavailableError(end.message)
         raise AirflowFailException(end.message)
+
+    def _clear(self, ports: Wiring, order: Order) -> None:
+        """What a try before this one has left, when it was killed after its pod was done. The result counts all the same."""
+        try:
+            ports.pods.clear(pods.job(order, "", ports.spec(self.model)))
+        except SluicegateError as e:
+            self.log.warning("the pod of this order may be left: %s", e)
 
     def _done(self, context: Context, order: Order, result: Mapping[str, Any]) -> None:
         context["ti"].xcom_push(key="return_value", value=self.came(order, result))
@@ -178,8 +187,7 @@ class PodReleaseOperator(PodOperator):
         self.ends_early = verb != "revert"  # which may end as skipped
 
     def ordered(self, ports: Ports, context: Context) -> Order:
-        attempt = f"{context['run_id']} {context['ti'].try_number}"
-        return Order("release", self.model, {**wanted(ports, self, context), "attempt": attempt})
+        return asked_now(self.model, wanted(ports, self, context), context)
 
     def came(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
         return said(self, result)
@@ -189,3 +197,50 @@ class PodReleaseOperator(PodOperator):
             self.log.info("%s", end.message)
             self.defer(trigger=PauseTrigger(self.model, self.rollout_id), method_name="again")
         super().failed(job, end)
+
+
+class PodOperateOperator(PodOperator):
+    """What a person chose: what touches the journal alone here, all else in a pod. Traffic is cut before there is one."""
+
+    ui_color = BLUE
+
+    def execute(self, context: Context) -> None:
+        action = context["params"]["action"]
+        if action in JOURNAL_ALONE:
+            context["ti"].xcom_push(key="return_value", value=act(self, self.model, context))
+            return
+        if action in CUTS:
+            self._cut(context, CUTS[action])
+        super().execute(context)
+
+    def ordered(self, ports: Ports, context: Context) -> Order:
+        return asked_now(self.model, wished(ports, self.model, context), context)
+
+    def came(self, order: Order, result: Mapping[str, Any]) -> dict[str, Any]:
+        return said(self, result)
+
+    def _cut(self, context: Context, outcome: Outcome) -> None:
+        """Whatever hinders it here, the pod begins with the same."""
+        from sluicegate.actions.release import cut_by_hand
+
+        with told():
+            ports = wire()
+            wish = wished(ports, self.model, context)
+        del wish["verb"]
+        try:
+            cut_by_hand(ports, self.model, **wish, outcome=outcome)
+        except SluicegateError as e:
+            self.log.warning("the traffic is not cut yet (%s): the pod does it", e)
+
+
+def _unseen(job: Job, refused: str) -> SluicegateError:
+    """Of a pod that goes on, and that the cluster does not let us see."""
+    if refused.startswith(str(UNKNOWN)):
+        return UnavailableError(f"the cluster does not accept the credential of who follows pod {job.name} ({refused}): {RENEW}")
+    return RefusedError(f"the cluster shows Airflow no pod {job.name} ({refused}): give it the role of docs/kubernetes.md")
+
+
+def asked_now(model: str, wish: Mapping[str, Any], context: Context) -> Order:
+    """A verb as this try's own order."""
+    attempt = f"{context['run_id']} {context['ti'].try_number}"
+    return Order("release", model, {**wish, "attempt": attempt})

@@ -1,6 +1,6 @@
 """Where work is carried out is decided here and nowhere else: on this machine in the local profile, in a pod in the cluster.
 
-Dag files call these two functions, so they are the same in both.
+Dag files call these functions, so they are the same in both.
 """
 
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from typing import Any
 from airflow.sdk import BaseOperator
 
 from sluicegate.settings import Settings
+from sluicegate_airflow.operate import OperateOperator
 from sluicegate_airflow.orders import OrderOperator, ReportedOrderOperator
 from sluicegate_airflow.rollout import ReleaseOperator
 
@@ -37,6 +38,16 @@ def verb_task(model: str, verb: str, index: int | None = None, **kwargs: Any) ->
 
         kind = pods.PodReleaseOperator
     return kind(task_id=kwargs.pop("task_id", verb), model=model, verb=verb, index=index, **kwargs)
+
+
+def operate_task(model: str, **kwargs: Any) -> BaseOperator:
+    """The task that carries out what a person chose in the params."""
+    kind: type[BaseOperator] = OperateOperator
+    if in_pods():
+        from sluicegate_airflow import pods
+
+        kind = pods.PodOperateOperator
+    return kind(task_id=kwargs.pop("task_id", "act"), model=model, **kwargs)
 
 
 def in_pods() -> bool:

@@ -55,11 +55,34 @@ def test_to_take_back_what_was_promoted_finishes_the_promotion(ports) -> None:
     assert ask(ports, "toy", "revert", author="a", rollout_id=promoted).outcome == "PROMOTED"
 
 
+def test_what_a_person_asks_for_is_an_order_with_the_reason(ports) -> None:
+    why = {"author": "airflow-user:anna", "reason": "customers call"}
+    mine = carry_out(order("open", version="2", run_id="run"), ports)["rollout_id"]
+    carry_out(order("deploy", rollout_id=mine), ports)
+    came = carry_out(order("abort", rollout_id=mine, **why), ports)
+    (ended,) = ports.journal.events("toy", mine, kinds=("REVERTED",))
+    assert (came["outcome"], came["reason"], ended.author) == ("ABORTED", "customers call", "airflow-user:anna")
+
+
+def test_a_person_who_retires_is_named_with_the_reason(ports) -> None:
+    mine = carry_out(order("open", version="2", run_id="run"), ports)["rollout_id"]
+    carry_out(order("deploy", rollout_id=mine), ports)
+    for index in range(2):
+        carry_out(order("enter_stage", rollout_id=mine, index=index), ports)
+        data = {"index": index, "verdict": "PASS", "reason": "all_gates_pass", "message": ""}
+        ports.journal.append("toy", mine, "STAGE_DECIDED", data, author="test")
+    carry_out(order("promote", rollout_id=mine), ports)
+    carry_out(order("retire", rollout_id=mine, author="airflow-user:anna", reason="no room"), ports)
+    (retired,) = ports.journal.events("toy", mine, kinds=("RETIRED",))
+    assert (retired.author, retired.reason) == ("airflow-user:anna", "no room")
+
+
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
         (order("vanish", rollout_id="x"), "unknown verb 'vanish' for model 'toy': a release consists of open, deploy"),
         (order("deploy"), "lacks the input 'rollout_id'"),
+        (order("abort", rollout_id="x"), "lacks the input 'reason'"),
         (Order("release", "toy", {"verb": "deploy"}), "lacks the input 'author'"),
     ],
 )

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from sluicegate.actions.release import (
+    abort,
     champion_version,
+    cut_by_hand,
     cut_now,
     enter_stage,
     open_rollout,
@@ -21,6 +23,7 @@ from sluicegate.actions.release import (
     take_back,
 )
 from sluicegate.domain.rollout import Kind, Outcome
+from sluicegate.domain.route import Route
 from sluicegate.errors import LockedError, RefusedError, StaleTokenError, UnavailableError, UnfinishedError
 from sluicegate.ports import Event
 from sluicegate.testing.ports import FakePorts
@@ -229,6 +232,48 @@ class TestTheCutNeedsNothingElse:
     def test_after_a_bare_cut_the_revert_ends_the_rollout(self, ports: FakePorts, exposed: str) -> None:
         cut_now(ports, "toy")
         assert revert(ports, "toy", exposed, **ANNA).outcome is Outcome.REVERTED
+
+
+class TestCutByHand:
+    """Who may cut traffic but stop no server does the first half of an end."""
+
+    def test_the_traffic_is_gone_and_the_rollout_ends_later_as_the_person_said(self, ports: FakePorts, exposed: str) -> None:
+        cut_by_hand(ports, "toy", exposed, **ANNA, outcome=Outcome.ABORTED)
+        state = rollout(ports, "toy", exposed)
+        assert (weight(ports), state.open, len(ports.runtime.status("toy"))) == (0, True, 2)
+        ended = revert(ports, "toy", exposed, author="sweep", reason="abandoned")
+        assert (ended.outcome, ended.reason) == (Outcome.ABORTED, "customers call")
+        assert abort(ports, "toy", exposed, **ANNA) == ended
+
+    def test_asked_twice_it_is_one_and_what_has_ended_is_left_alone(self, ports: FakePorts, exposed: str) -> None:
+        for _ in range(2):
+            cut_by_hand(ports, "toy", exposed, **ANNA)
+        revert(ports, "toy", exposed, **ANNA)
+        routes = list(ports.router.applied)
+        cut_by_hand(ports, "toy", exposed, **ANNA)
+        assert ports.router.applied == routes
+        assert len(ports.journal.events("toy", exposed, kinds=(Kind.CUT,))) == 1
+
+    def test_a_journal_that_does_not_write_delays_no_cut(self, ports: FakePorts, exposed: str, monkeypatch) -> None:
+        monkeypatch.setattr(ports.journal, "append", down)
+        with pytest.raises(UnavailableError):
+            cut_by_hand(ports, "toy", exposed, **ANNA)
+        assert weight(ports) == 0
+
+    def test_what_was_promoted_in_this_instant_keeps_its_traffic(self, ports: FakePorts, monkeypatch) -> None:
+        mine = begin(ports)
+        pass_stages(ports, mine, 4)
+        apply = ports.router.apply
+
+        def overtaken(route: Route) -> None:
+            killed_before_the_route(ports, monkeypatch, lambda: promote(ports, "toy", mine, author="faster"))
+            monkeypatch.setattr(ports.router, "apply", apply)
+            apply(route)
+
+        monkeypatch.setattr(ports.router, "apply", overtaken)
+        with pytest.raises(RefusedError):
+            cut_by_hand(ports, "toy", mine, **ANNA)
+        assert (ports.router.read("toy").champion.version, rollout(ports, "toy", mine).outcome) == ("2", Outcome.PROMOTED)
 
 
 class TestPromotion:

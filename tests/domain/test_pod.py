@@ -61,6 +61,16 @@ class TestWhatItGets:
         assert container(compare)["resources"]["limits"] == {"memory": "3Gi", "ephemeral-storage": "4Gi"}
         assert (train["spec"]["activeDeadlineSeconds"], compare["spec"]["activeDeadlineSeconds"]) == (7200, 43200)
 
+    def test_a_verb_gets_little_and_a_deadline_that_outlasts_its_wait_for_two_slow_versions(self) -> None:
+        quick, slow = made(VERB), made(VERB, serving={"ready_within": "20m"}, resources={"memory": "64Gi", "gpu": 1})
+        assert (quick["spec"]["activeDeadlineSeconds"], slow["spec"]["activeDeadlineSeconds"]) == (900, 2700)
+        assert container(slow)["resources"]["limits"] == {"memory": "1Gi", "ephemeral-storage": "2Gi"}
+
+    def test_a_verb_goes_to_the_nodes_of_other_orders(self) -> None:
+        tolerated = {"key": "dedicated", "operator": "Exists"}
+        pod = made(VERB, resources={"node_selector": {"pool": "batch"}, "tolerations": [tolerated]})["spec"]
+        assert (pod["nodeSelector"], pod["tolerations"]) == ({"pool": "batch"}, [tolerated])
+
     def test_a_pod_with_a_gpu_goes_to_nodes_that_are_kept_for_such_pods(self) -> None:
         assert made(TRAIN)["spec"]["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
         assert made(Order("compare", "toy", {}))["spec"]["tolerations"] == []

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from sluicegate.domain.order import Order
-from sluicegate.domain.pod import UNTIL_SCHEDULED_S, UNTIL_STARTED_S, Job
+from sluicegate.domain.pod import RELEASE, RELEASE_AT, UNTIL_SCHEDULED_S, UNTIL_STARTED_S, Job
 from sluicegate.domain.pod_fate import End, ended, fate, hopeless, leaving, running, waits_for
 from sluicegate.domain.resources import Resources
 
 PODS = Path(__file__).parent / "pods"
 ASKED = Resources(cpu="4", memory="2Gi", disk="8Gi", gpu=2, deadline=7200.0, node_selector={"pool": "gpu"})
 TRAIN = Job(Order("train", "toy", {}), "s3://b/orders/k/order.json", ASKED, "training.resources")
-VERB = Job(Order("release", "toy", {"verb": "promote", "rollout_id": "r1"}), "s3://b/o/k/order.json", Resources(), "resources")
+VERB = Job(Order("release", "toy", {"verb": "promote", "rollout_id": "r1"}), "s3://b/o/k/order.json", RELEASE, RELEASE_AT)
 
 
 def recorded(name: str) -> dict[str, Any]:
@@ -123,6 +123,24 @@ class TestEnded:
     def test_what_a_node_does_to_a_pod_is_told_apart(self, status: dict[str, Any], kind: End) -> None:
         pod = {"metadata": {"name": "p"}, "status": {"phase": "Failed", **status}}
         assert fate(pod, TRAIN).kind is kind
+
+    @pytest.mark.parametrize(
+        ("name", "todo"),
+        [
+            ("oom", "memory limit of 1Gi: raise memory of RELEASE in sluicegate/domain/pod.py"),
+            ("disk", "raise disk of RELEASE in sluicegate/domain/pod.py"),
+            ("deadline", "raise serving.ready_within"),
+        ],
+    )
+    def test_of_a_verb_that_is_told_to_be_raised_which_is_read(self, name: str, todo: str) -> None:
+        assert todo in fate(recorded(name), VERB).message
+
+    def test_a_verb_that_no_node_takes_asks_for_other_nodes_where_they_are_read(self) -> None:
+        pod = recorded("no_gpu")
+        pod["status"]["conditions"][0]["message"] = "0/1 nodes are available: 1 node(s) had untolerated taint {a: b}."
+        end = hopeless(pod, VERB, created(pod) + UNTIL_SCHEDULED_S)
+        assert end is not None
+        assert end.message.endswith("tolerate it in resources.tolerations")
 
     def test_a_verb_of_a_release_is_called_by_its_name(self) -> None:
         assert "('promote' of model 'toy')" in fate(None, VERB).message

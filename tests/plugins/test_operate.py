@@ -1,12 +1,16 @@
 """People act from the UI: the verb they chose, in their own name, and what the waiting tasks make of it."""
 
 import asyncio
+from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowFailException, DownstreamTasksSkipped, TaskDeferred
+from kubernetes.client import ApiClient
 
+from sluicegate.actions import carry_out
 from sluicegate.actions.release import (
     champion_version,
     deploy,
@@ -19,16 +23,23 @@ from sluicegate.actions.release import (
     rollout,
 )
 from sluicegate.actions.release.asked import end_abandoned
+from sluicegate.adapters.order_pods import Claim
+from sluicegate.domain.order import Order
 from sluicegate.domain.spec import parse_spec
-from sluicegate.errors import UnavailableError
+from sluicegate.errors import RefusedError, UnavailableError
+from sluicegate.settings import Settings
+from sluicegate.testing.outbox import MemoryOutbox
 from sluicegate.testing.ports import FakePorts
+from sluicegate.testing.results import MemoryResults
 from sluicegate.testing.rollouts import BRIEF, PREDICTED
-from sluicegate_airflow import operate, pauses, retention
+from sluicegate.testing.runtime import MemoryRuntime
+from sluicegate_airflow import operate, pauses, pods, retention
 from sluicegate_airflow import rollout as shell
 from sluicegate_airflow.operate import OperateOperator
 from sluicegate_airflow.pauses import PauseTrigger
 from sluicegate_airflow.retention import TAKEN_BACK, RetentionSensor, RetentionTrigger
 from sluicegate_airflow.rollout import ReleaseOperator
+from sluicegate_airflow.tasks import operate_task
 
 
 @pytest.fixture
@@ -106,6 +117,128 @@ class TestOperate:
             act("abort")
 
 
+class ServersForbidden(MemoryRuntime):
+    """What the account of Airflow may do to servers: see them."""
+
+    def stop(self, model: str, version: str) -> None:
+        raise RefusedError(f"the cluster forbids to stop version {version} of {model}")
+
+
+class InPods:
+    """The world with pods: a worker that may stop no server, and what the pod of an order does, who may."""
+
+    def __init__(self, world: FakePorts, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+        self.world, self.outbox, self.claimed = world, MemoryOutbox(), []
+        self.mine, self.folder = world.runtime, folder
+        world.settings = Settings(
+            profile="kubernetes", home=folder, store_url="s3://b/p", image_work="work:1", image_serve="serve:1"
+        )
+        world.results, world.outbox, world.pods = MemoryResults(folder / "results"), self.outbox, self
+        world.sources = SimpleNamespace(send=lambda model: f"digest-of-{model}")
+        world.runtime = ServersForbidden()
+        world.runtime.__dict__.update(self.mine.__dict__)  # it sees the same servers
+        for name, value in world.settings.to_environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(pods, "wire", lambda: world)
+        monkeypatch.setattr(pods.PodOperator, "hook", SimpleNamespace(is_in_cluster=False))
+
+    def claim(self, job: object, body: dict) -> Claim:
+        self.claimed.append((job, body))
+        return Claim("started")
+
+    def plain(self, pod: object) -> dict:
+        found: dict = ApiClient().sanitize_for_serialization(pod)
+        return found
+
+    def chosen(self, action: str) -> Order:
+        """A person chooses; returns the order that the pod got."""
+        with pytest.raises(TaskDeferred):
+            operate_task("toy").execute(in_run(action))
+        return self.claimed[-1][0].order
+
+    def carried_out(self, order: Order) -> dict:
+        """What the pod does."""
+        self.world.runtime = self.mine
+        return dict(carry_out(order, self.world))
+
+
+@pytest.fixture
+def cluster(world: FakePorts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> InPods:
+    return InPods(world, monkeypatch, tmp_path)
+
+
+def in_run(action: str) -> dict:
+    known = context(action)
+    pushed: dict = {}
+    ti = SimpleNamespace(
+        **{"dag_id": "toy_operate", "task_id": "act", "map_index": -1, "try_number": 1, "pushed": pushed},
+        start_date=datetime.now(UTC),
+        xcom_push=lambda key, value: pushed.update({key: value}),
+    )
+    return known | {"ti": ti, "run_id": "by hand"}
+
+
+class TestOperateInPods:
+    def test_an_abort_has_cut_before_there_is_a_pod_and_the_pod_does_the_rest(self, world, mine, cluster) -> None:
+        enter_stage(world, "toy", mine, 0, author="test")
+        order = cluster.chosen("abort")
+        state, route = rollout(world, "toy", mine), world.router.read("toy")
+        assert (route.weight, route.mirror, route.champion.version) == (0, 0, "1")
+        assert (state.open, state.ending, state.cut_reason) == (True, "ABORTED", "a look at the numbers")
+        wish = {"verb": "abort", "rollout_id": mine, "author": "airflow-user:anna", "reason": "a look at the numbers"}
+        assert dict(order.inputs) == wish | {"attempt": "by hand 1"}
+        assert cluster.claimed[-1][1]["spec"]["serviceAccountName"] == "sluicegate-release"
+        assert cluster.carried_out(order)["outcome"] == "ABORTED"
+        assert [s.target.version for s in world.runtime.status("toy")] == ["1"]
+
+    def test_whoever_ends_it_before_the_pod_does_so_as_the_person_said(self, world, mine, cluster) -> None:
+        enter_stage(world, "toy", mine, 0, author="test")
+        order = cluster.chosen("abort")
+        world.runtime = cluster.mine
+        end_abandoned(world, "toy", "airflow:toy_release")
+        ended = cluster.carried_out(order)
+        assert (ended["outcome"], ended["reason"]) == ("ABORTED", "a look at the numbers")
+
+    def test_a_gateway_that_does_not_answer_keeps_no_pod_from_its_work(self, world, mine, cluster, monkeypatch) -> None:
+        enter_stage(world, "toy", mine, 0, author="test")
+        with monkeypatch.context() as away:
+            away.setattr(world.router, "apply", unavailable)
+            order = cluster.chosen("abort")
+        assert cluster.carried_out(order)["outcome"] == "ABORTED"
+        assert world.router.read("toy").mirror == 0
+
+    @pytest.mark.parametrize(("action", "left"), [("revert", ["1"]), ("reinstate", ["1"]), ("retire", ["2"])])
+    def test_a_promoted_rollout_is_left_to_the_pod_alone(self, world, mine, cluster, action: str, left: list[str]) -> None:
+        promoted(world, mine)
+        order = cluster.chosen(action)
+        assert world.router.read("toy").champion.version == "2"
+        assert cluster.carried_out(order)["outcome"] == "PROMOTED"
+        assert [s.target.version for s in world.runtime.status("toy")] == left
+
+    def test_what_touches_the_journal_alone_needs_no_pod(self, world, mine, cluster) -> None:
+        run = in_run("pause")
+        operate_task("toy").execute(run)
+        assert (cluster.claimed, run["ti"].pushed["return_value"]["rollout_id"]) == ([], mine)
+        assert rollout(world, "toy", mine).paused_at is not None
+
+    def test_what_came_of_it_is_returned(self, world, mine, cluster) -> None:
+        run, task = in_run("abort"), operate_task("toy")
+        with pytest.raises(TaskDeferred) as pause:
+            task.execute(run)
+        (job, _) = cluster.claimed[0]
+        cluster.outbox.results[job.order.key] = cluster.carried_out(job.order)
+        task.trigger_reentry(run, {"pod": None, "refused": ""}, **pause.value.kwargs)
+        assert run["ti"].pushed["return_value"]["outcome"] == "ABORTED"
+
+    def test_the_pod_of_a_person_and_that_of_the_dag_retire_one_after_the_other(self, world, mine, cluster) -> None:
+        promoted(world, mine)
+        cluster.chosen("retire")
+        theirs = Order(
+            "release", "toy", {"verb": "retire", "rollout_id": mine, "author": "airflow:toy_release", "attempt": "run 1"}
+        )
+        assert pods.Job(theirs, "", cluster.claimed[0][0].resources, "").name == cluster.claimed[0][0].name
+
+
 class TestPauseBetweenStages:
     def test_a_stage_is_not_entered_but_waited_for_without_a_worker(self, world, mine) -> None:
         pause(world, "toy", mine, author="anna", reason="lunch")
@@ -171,6 +304,10 @@ class TestReinstated:
         assert end_abandoned(world, "toy", "airflow:toy_release")
         assert (world.router.read("toy").champion.version, world.journal.locks().get("toy")) == ("1", None)
         assert rollout(world, "toy", mine).reinstated
+
+
+def unavailable(*_: object, **__: object) -> None:
+    raise UnavailableError("it does not answer")
 
 
 def interrupted(*_: object) -> None:

@@ -39,7 +39,9 @@ FACTS = {"rollout_id": "r1", "candidate": "2", "champion": "1", "reason": "", "m
 
 
 def recorded(name: str) -> dict[str, Any]:
+    """As the trigger hands it on; its uid is the record's name."""
     pod: dict[str, Any] = json.loads((PODS / f"{name}.json").read_text())
+    pod["metadata"]["uid"] = name
     return pod
 
 
@@ -47,14 +49,19 @@ class ScriptedPods:
     """The cluster's answers to claims, one after the other, the last one for ever."""
 
     def __init__(self, *answers: Claim) -> None:
-        self.answers, self.claimed, self.removed = list(answers), [], []
+        self.answers, self.claimed = list(answers), []
+        self.removed: list[str] = []  # uids
+        self.cleared: list[str] = []  # names
 
     def claim(self, job: Job, body: dict[str, Any]) -> Claim:
         self.claimed.append((job, body))
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
-    def remove(self, job: Job) -> None:
-        self.removed.append(job)
+    def remove(self, pod: dict[str, Any]) -> None:
+        self.removed.append(pod["metadata"]["uid"])
+
+    def clear(self, job: Job) -> None:
+        self.cleared.append(job.name)
 
     def plain(self, pod: Any) -> dict[str, Any]:
         found: dict[str, Any] = ApiClient().sanitize_for_serialization(pod)
@@ -120,7 +127,7 @@ class TestOrder:
         assert body["metadata"]["labels"]["dag_id"] == "toy_retrain"
         world.outbox.results[order.key] = {"rows": {"in": 3}, "long": "x" * 2000}
         assert resumed(task, given, pause, recorded("uncommitted")) == {"key": order.key, "rows": {"in": 3}}
-        assert world.pods.removed == [job]
+        assert world.pods.removed == ["uncommitted"]
 
     def test_airflow_changes_nothing_of_what_the_manifest_says(self, monkeypatch) -> None:
         world = World(monkeypatch)
@@ -135,7 +142,16 @@ class TestOrder:
         world.outbox.results[next(iter(world.outbox.sent))] = {"rows": 1}
         order_task("toy", "validate", BATCH).execute(given)
         assert given["ti"].pushed["return_value"]["rows"] == 1
-        assert len(world.pods.claimed) == 1
+        (claimed,) = world.pods.claimed
+        assert world.pods.cleared == [claimed[0].name]
+
+    def test_a_cluster_that_does_not_answer_keeps_no_result_back(self, monkeypatch) -> None:
+        world, given, task = World(monkeypatch), context(), order_task("toy", "validate", BATCH)
+        deferred(task, given)
+        world.outbox.results[next(iter(world.outbox.sent))] = {"rows": 1}
+        monkeypatch.setattr(world.pods, "clear", lambda _: (_ for _ in ()).throw(UnavailableError("it is away")))
+        task.execute(given)
+        assert given["ti"].pushed["return_value"]["rows"] == 1
 
     @pytest.mark.parametrize("pod", ["oom", "evicted_last", "deleted_leaving", None])
     def test_a_result_counts_whatever_became_of_the_pod(self, monkeypatch, pod: str | None) -> None:
@@ -167,7 +183,7 @@ class TestOrder:
         pause = deferred(task, given)
         with pytest.raises(AirflowFailException, match="no node took it in"):
             resumed(task, given, pause, recorded("no_gpu"))
-        assert [job.name for job in world.pods.removed] == [world.pods.claimed[0][0].name]
+        assert world.pods.removed == ["no_gpu"]
 
     def test_a_name_that_is_taken_is_waited_for_and_then_claimed_again(self, monkeypatch) -> None:
         world = World(monkeypatch, Claim("taken", "pod is being deleted"), Claim("started"))
@@ -191,6 +207,13 @@ class TestOrder:
         pause = deferred(task, given)
         with pytest.raises(AirflowFailException, match=r"shows Airflow no pod toy-validate-.*403 Forbidden"):
             resumed(task, given, pause, None, "403 Forbidden")
+
+    def test_a_credential_that_is_over_is_an_outage_with_its_remedy(self, monkeypatch) -> None:
+        World(monkeypatch)
+        given, task = context(), order_task("toy", "validate", BATCH)
+        pause = deferred(task, given)
+        with pytest.raises(UnavailableError, match=r"401 Unauthorized\): renew the credential in the kubeconfig"):
+            resumed(task, given, pause, recorded("running"), "401 Unauthorized")
 
     def test_a_wait_outlasts_everything_that_its_pod_may_take(self, monkeypatch) -> None:
         World(monkeypatch)
@@ -328,6 +351,13 @@ class TestTrigger:
         trigger = ScriptedTrigger(ApiException(status=403, reason="Forbidden"))
         assert fired(trigger, monkeypatch) == [{"pod": None, "refused": "403 Forbidden"}]
 
+    def test_a_credential_that_is_over_is_read_anew_once_and_then_told(self, monkeypatch) -> None:
+        over = ApiException(status=401, reason="Unauthorized")
+        renewed = ScriptedTrigger(recorded("running"), over, recorded("running"), over, recorded("oom"))
+        assert fired(renewed, monkeypatch) == [{"pod": recorded("oom"), "refused": ""}]
+        not_renewed = ScriptedTrigger(recorded("running"), over, over)
+        assert fired(not_renewed, monkeypatch) == [{"pod": recorded("running"), "refused": "401 Unauthorized"}]
+
     def test_a_name_that_is_to_become_free_is_watched_until_nothing_is_left(self, monkeypatch) -> None:
         trigger = ScriptedTrigger(recorded("deleted_leaving"), recorded("deleted_last"), None, gone=True)
         assert len(fired(trigger, monkeypatch)) == 1
@@ -346,7 +376,8 @@ class TestTrigger:
         world.outbox.results[order.key] = {"rows": 1, "long": "x" * 2000}
         (event,) = events(trigger, monkeypatch)
         assert (type(event), trigger.pushed) == (TaskSuccessEvent, [{"key": order.key, "rows": 1}])
-        assert world.pods.removed == [trigger._job]
+        assert world.pods.removed == ["evicted_leaving"]
+        assert trigger.logged[-1].endswith("did not come to its end, but its result is in the store and counts")
 
     @pytest.mark.parametrize("store", [None, UnavailableError("the store is away")])
     def test_without_a_result_or_a_store_the_task_itself_looks(self, monkeypatch, store: Exception | None) -> None:

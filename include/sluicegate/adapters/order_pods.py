@@ -55,13 +55,20 @@ class OrderPods:
                 return Claim("started")
             if not ended(there):
                 return _standing(there, job)
-            self.remove(job)
+            self.remove(there)
             time.sleep(PAUSE_S)
         raise UnavailableError(f"the ended pod {job.name} does not go: see 'kubectl describe pod {job.name}'")
 
-    def remove(self, job: Job) -> None:
-        """Delete the order's pod; deleting again changes nothing."""
-        kube.remove(self._api, "v1", "Pod", self._settings.namespace, job.name)
+    def remove(self, pod: kube.Thing) -> None:
+        """Delete this pod, as somebody saw it: one that has its name by now is left alone. Deleting again changes nothing."""
+        meta = pod["metadata"]
+        kube.remove(self._api, "v1", "Pod", self._settings.namespace, meta["name"], meta["uid"])
+
+    def clear(self, job: Job) -> None:
+        """Delete what is left of an order that has its result; a pod that carries out another order under its name is left alone."""
+        there = kube.read(self._api, "v1", "Pod", self._settings.namespace, job.name)
+        if there is not None and _carries(there, job):
+            self.remove(there)
 
     def plain(self, pod: Any) -> dict[str, Any]:
         """An object of the official client as its manifest."""
@@ -86,6 +93,11 @@ def _standing(there: kube.Thing, job: Job) -> Claim:
     """Of a pod that has not ended."""
     if leaving(there):
         return Claim("taken", f"pod {job.name} is being deleted: waiting until it is gone")
-    if there["metadata"].get("labels", {}).get("sluicegate/order") != kube.label(job.order.key):
+    if not _carries(there, job):
         return Claim("taken", f"pod {job.name} still carries out an earlier try: waiting for its end")
     return Claim("found", f"pod {job.name} carries out this order already: following it")
+
+
+def _carries(there: kube.Thing, job: Job) -> bool:
+    found: bool = there["metadata"].get("labels", {}).get("sluicegate/order") == kube.label(job.order.key)
+    return found

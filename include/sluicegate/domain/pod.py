@@ -27,8 +27,11 @@ UNTIL_STARTED_S = 300
 """Image pulled and container started, seconds after a node was found."""
 UNTIL_SCHEDULED_S = 1800
 """Until a node was found, seconds: GPU nodes are started on demand and that takes many minutes."""
-RELEASE = Resources(cpu="0.2", memory="1Gi", disk="2Gi", deadline=900.0)
-"""Of a pod that carries out a verb of a release: it asks others and computes nothing."""
+RELEASE = Resources(cpu="0.2", memory="1Gi", disk="2Gi")
+"""Of a pod that carries out a verb of a release: it asks others and computes nothing. Nodes and deadline come from the spec."""
+RELEASE_AT = "RELEASE in sluicegate/domain/pod.py"
+WAITS, BESIDES_S = 2, 300.0
+"""How many versions a verb may have to wait for, one after the other, and what it takes besides, seconds."""
 _HANDED_ON = ("profile", "store_url", "router", "namespace", "cluster_gateway", "prometheus_url", "image_work", "image_serve")
 """Settings that a pod shares with who starts it; addresses that may hold a password come from the Secret."""
 
@@ -42,7 +45,7 @@ class Job:
     """Of the order's order.json in the store."""
     resources: Resources
     where: str
-    """Key of the spec that says so, such as `training.resources`, for sentences about it."""
+    """What says so, such as `training.resources`, for sentences about it."""
     source: str = ""
     """Digest of the model's two files, which the pod fetches before it works; empty means whatever its image has."""
 
@@ -58,6 +61,17 @@ class Job:
         whose = str(order.inputs.get("rollout_id") or order.inputs.get("run_id") or order.key)
         stage = order.inputs.get("index")
         return kube.named(order.model, str(order.need("verb")), whose, *(() if stage is None else (str(stage),)))
+
+    def key(self, what: str) -> str:
+        """What a person changes so that the pod gets another memory, deadline, node_selector ..."""
+        if self.role != "release":
+            return f"{self.where}.{what}"
+        of_verbs = {
+            "deadline": "serving.ready_within",
+            "node_selector": "resources.node_selector",
+            "tolerations": "resources.tolerations",
+        }
+        return of_verbs.get(what, f"{what} of {self.where}")
 
     def plain(self) -> dict[str, Any]:
         """As JSON can hold it."""
@@ -89,10 +103,16 @@ class Job:
 def job(order: Order, url: str, spec: ModelSpec, source: str = "") -> Job:
     """The order with the resources that the model's spec gives it."""
     if order.action == "release":
-        return Job(order, url, RELEASE, "resources", source)
+        return Job(order, url, _of_a_verb(spec), RELEASE_AT, source)
     if order.action == "train":
         return Job(order, url, spec.training.resources or spec.resources, "training.resources", source)
     return Job(order, url, spec.resources, "resources", source)
+
+
+def _of_a_verb(spec: ModelSpec) -> Resources:
+    deadline = WAITS * spec.serving.patience("kubernetes") + BESIDES_S
+    nodes = {"node_selector": spec.resources.node_selector, "tolerations": spec.resources.tolerations}
+    return RELEASE.model_copy(update={"deadline": deadline, **nodes})
 
 
 def manifest(what: Job, settings: Settings) -> dict[str, Any]:

@@ -149,13 +149,13 @@ def _ended_by_the_cluster(pod: Pod, job: Job, stopped: Mapping[str, Any]) -> Fat
     reason, message = str(pod["status"].get("reason", "")), _short(pod["status"].get("message", ""))
     asked = job.resources
     if stopped.get("reason") == "OOMKilled":
-        sentence = f"it was killed at its memory limit of {asked.memory}: raise {job.where}.memory"
+        sentence = f"it was killed at its memory limit of {asked.memory}: raise {job.key('memory')}"
         return _fate(End.MEMORY, job, sentence, again=False)
     if reason == "DeadlineExceeded":
-        sentence = f"it was stopped at its deadline of {asked.deadline:g} s: raise {job.where}.deadline, or give it more cpu"
+        sentence = f"it was stopped at its deadline of {asked.deadline:g} s: raise {job.key('deadline')}, or give it more cpu"
         return _fate(End.DEADLINE, job, sentence, again=False)
     if reason == "Evicted" and _OWN_DISK.search(message):
-        sentence = f"it was evicted at its disk limit of {asked.disk} ({message}): raise {job.where}.disk"
+        sentence = f"it was evicted at its disk limit of {asked.disk} ({message}): raise {job.key('disk')}"
         return _fate(End.DISK, job, sentence, again=False)
     if reason == "Evicted":
         return _fate(End.EVICTED, job, f"it was evicted by its node ({message}): another pod starts again", again=True)
@@ -198,17 +198,17 @@ def _ended_by_itself(job: Job, stopped: Mapping[str, Any], words: str) -> Fate:
 
 
 def _no_node(job: Job, message: str, waited: float) -> Fate:
-    asked, where = job.resources, job.where
+    asked, key = job.resources, job.key
     remedies = {
-        f"Insufficient {asked.gpu_name}": f"free or add a GPU, or lower {where}.gpu ({asked.gpu})",
-        "Insufficient memory": f"free or add memory, or lower {where}.memory ({asked.memory})",
-        "Insufficient cpu": f"free or add cores, or lower {where}.cpu ({asked.cpu})",
-        "Insufficient ephemeral-storage": f"free or add disk, or lower {where}.disk ({asked.disk})",
-        "node affinity/selector": f"label a node, or change {where}.node_selector ({asked.node_selector})",
-        "untolerated taint": f"remove the taint, or tolerate it in {where}.tolerations",
+        f"Insufficient {asked.gpu_name}": f"free or add a GPU, or lower {key('gpu')} ({asked.gpu})",
+        "Insufficient memory": f"free or add memory, or lower {key('memory')} ({asked.memory})",
+        "Insufficient cpu": f"free or add cores, or lower {key('cpu')} ({asked.cpu})",
+        "Insufficient ephemeral-storage": f"free or add disk, or lower {key('disk')} ({asked.disk})",
+        "node affinity/selector": f"label a node, or change {key('node_selector')} ({asked.node_selector})",
+        "untolerated taint": f"remove the taint, or tolerate it in {key('tolerations')}",
         "were unschedulable": "uncordon a node, or add one",
     }
-    todo = next((remedy for sign, remedy in remedies.items() if sign in message), f"add a node, or ask for less in {where}")
+    todo = next((remedy for sign, remedy in remedies.items() if sign in message), f"add a node, or ask for less in {job.where}")
     return _fate(End.UNSCHEDULABLE, job, f"no node took it in {waited / 60:.0f} minutes ({_bare(message)}): {todo}", again=False)
 
 

@@ -22,7 +22,7 @@ def refusal(message: str, job: Job, namespace: str) -> str:
     elif re.search(r'namespaces "[^"]*" not found', message):
         todo = f"create the namespace '{namespace}', or set SLUICEGATE_NAMESPACE: kubectl apply -k docker/kubernetes/base"
     elif too_much:
-        todo = f"lower {job.where}.{too_much[1]} to {too_much[2]}, or widen the limit range of namespace '{namespace}'"
+        todo = f"lower {job.key(too_much[1])} to {too_much[2]}, or widen the limit range of namespace '{namespace}'"
     elif "cannot create resource" in message:
         todo = "give Airflow's account the role 'sluicegate-airflow': kubectl apply -k docker/kubernetes/base"
     else:

@@ -89,7 +89,7 @@ def test_an_order_makes_and_removes_its_own_pod_and_no_other(siege: Siege) -> No
                 ):
                     job = Job(order, f"{siege.ours.store_url}/orders/{order.key}/order.json", ASKED, "resources")
                     assert pods.claim(job, manifest(job, siege.ours)).state == "started"
-                    pods.remove(job)
+                    pods.clear(job)
                     made += 1
     assert made == 2 * len(EVIL)
 

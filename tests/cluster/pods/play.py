@@ -38,7 +38,9 @@ class Row:
     name: str
     accident: Callable[["Play"], None]
     says: str
-    """A line of the task's log; empty where nothing went wrong that a person could see."""
+    """A line of the task's log."""
+    said: int = 1
+    """How often at least; lines that every task has tell something only where it is often."""
     pods: int = 1
     began: int = 1
     """Pods in which the training began."""

@@ -10,6 +10,7 @@ from tests.cluster.pods.play import Play, Row
 from tests.cluster.pods.rig import WORK
 
 OTHER_POD = "another pod starts again"
+STARTED = "pod .* was started in namespace"
 FOLLOWED = "carries out this order already: following it"
 SKIPPING = "import os\n\n\ndef features(row):\n    print('no new rows', flush=True)\n    os._exit(99)\n"
 
@@ -192,7 +193,7 @@ ROWS = (
     Row("triggerer_killed", triggerer_killed, "measure took"),  # the whole log of the work, by the second triggerer
     Row("dispatched_twice", dispatched_twice, FOLLOWED),
     Row("cleared", partial(stopped_by_a_person, cleared=True), "is being deleted: waiting until it is gone", pods=2, began=2),
-    Row("marked_failed", partial(stopped_by_a_person, cleared=False), "", pods=2, began=2),
+    Row("marked_failed", partial(stopped_by_a_person, cleared=False), STARTED, said=2, pods=2, began=2),
     Row("work_killed", work_killed, f"was killed by signal 9: {OTHER_POD}", pods=2, began=2),
     Row(
         "pod_deleted",
@@ -253,5 +254,5 @@ ROWS = (
     Row("cluster_away", cluster_away, "the cluster does not answer .*: the pod goes on, asking again"),
     Row("store_away", partial(store_away, place=Place.READING), "the store s3://.* could not .*: try again", pods=2, began=2),
     Row("store_away_at_the_commit", partial(store_away, place=Place.COMMITTING), "the store s3://.* could not .*: try again"),
-    Row("killed_after_the_commit", killed_after_the_commit, ""),
+    Row("killed_after_the_commit", killed_after_the_commit, "did not come to its end, but its result is in the store and counts"),
 )

@@ -1,6 +1,7 @@
 """What a real cluster takes and what it refuses: told in one sentence, and nothing is left of it. See test_fates for the rest."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -10,6 +11,7 @@ from sluicegate import kube
 from sluicegate.domain.order import Order
 from sluicegate.domain.pod import Job, manifest
 from sluicegate.domain.resources import Resources
+from sluicegate.errors import UnavailableError
 from sluicegate.testing.hostile.strings import NAMES
 from sluicegate_airflow.tasks import order_task
 
@@ -42,6 +44,29 @@ class TestRefused:
         monkeypatch.setenv("SLUICEGATE_NAMESPACE", "sg-nowhere")
         with pytest.raises(AirflowFailException, match="create the namespace 'sg-nowhere'"):
             snapshot("2013-06-08T00:00").run()
+
+
+class TestCredential:
+    @pytest.fixture
+    def kubeconfig(self, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        """Of Airflow's account, for everything in this process."""
+        path = world.cluster.acting_as("sluicegate-airflow", world.namespace, tmp_path).environment["KUBECONFIG"]
+        monkeypatch.setenv("KUBECONFIG", path)
+        monkeypatch.setattr("kubernetes_asyncio.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", path)
+        return Path(path)
+
+    def test_one_that_is_over_is_an_outage_that_ends_when_it_is_renewed(self, world: World, kubeconfig: Path) -> None:
+        good = kubeconfig.read_text()
+        over = good.replace('"token": "', '"token": "over')
+        pause = snapshot("2013-06-07T00:00").begin()
+        kubeconfig.write_text(over)
+        with pytest.raises(UnavailableError, match=r"401 Unauthorized\): renew the credential in the kubeconfig"):
+            snapshot("2013-06-07T00:00").follow(pause)
+        with pytest.raises(UnavailableError, match="renew the credential in the kubeconfig"):
+            snapshot("2013-06-07T00:00").begin()
+        kubeconfig.write_text(good)
+        assert snapshot("2013-06-07T00:00").run()["key"]
+        world.wait(lambda: not world.pods(named(world, "2013-06-07T00:00")), "end of the pod")
 
 
 class TestHostile:

@@ -6,7 +6,7 @@
 
 begin.py      open, deploy; stage.py enter a stage; capacity.py servers before traffic
 watch.py      look at a stage; withdraw.py when nothing can be seen
-people.py     pause, resume, approve; asked.py a verb by its name, as a run of the release Dag asks for it
+people.py     pause, resume, approve; asked.py a verb by its name, as Airflow asks for it
 cut.py        the cut alone; end.py promote, revert, abort, retire; reinstate.py the way back after a promotion
 follow.py     what comes after an end and may fail; read.py, evidence.py what the journal knows; why.py explains a verdict
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.actions.release.begin import deploy, open_rollout
 from sluicegate.actions.release.cut import cut_now
-from sluicegate.actions.release.end import abort, promote, retire, revert
+from sluicegate.actions.release.end import abort, cut_by_hand, promote, retire, revert
 from sluicegate.actions.release.read import champion_version, newer_candidate, rollout, status
 from sluicegate.actions.release.reinstate import reinstate, take_back
 from sluicegate.actions.release.stage import enter_stage
@@ -34,6 +34,7 @@ __all__ = [
     "abort",
     "approve",
     "champion_version",
+    "cut_by_hand",
     "cut_now",
     "deploy",
     "enter_stage",

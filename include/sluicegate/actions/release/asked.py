@@ -1,12 +1,16 @@
-"""What a run of the release Dag asks for: one verb by its name, in this process or, as the order `release`, in one of its own."""
+"""What Airflow asks for, in a run of the release Dag or for a person.
+
+One verb by its name, in this process or, as the order `release`, in one of its own.
+"""
 
 from pathlib import Path
 from typing import Any
 
 from sluicegate.actions.release.abandoned import finish
 from sluicegate.actions.release.begin import deploy, open_rollout
-from sluicegate.actions.release.end import promote, retire, revert
+from sluicegate.actions.release.end import RETENTION_OVER, abort, promote, retire, revert
 from sluicegate.actions.release.read import rollout
+from sluicegate.actions.release.reinstate import reinstate, take_back
 from sluicegate.actions.release.stage import enter_stage
 from sluicegate.domain.order import Order
 from sluicegate.domain.rollout import Kind, Outcome, Phase, Rollout
@@ -14,7 +18,9 @@ from sluicegate.errors import LockedError, OrderError
 from sluicegate.ports import Ports
 
 FACTS = ("rollout_id", "candidate", "champion", "reason", "message")
-VERBS = ("open", "deploy", "enter_stage", "promote", "revert", "retire")
+BY_HAND = {"abort": abort, "take_back": take_back, "reinstate": reinstate}
+"""What only a person asks for, with a reason."""
+VERBS = ("open", "deploy", "enter_stage", "promote", "revert", "retire", *BY_HAND)
 
 
 def ask(ports: Ports, model: str, verb: str, *, author: str, **given: Any) -> Rollout:
@@ -23,7 +29,8 @@ def ask(ports: Ports, model: str, verb: str, *, author: str, **given: Any) -> Ro
     Parameters
     ----------
     given :
-        `version` and `run_id` for open; `rollout_id` for the others, and `index` of the stage for enter_stage.
+        `version` and `run_id` for open; `rollout_id` for the others, `index` of the stage for enter_stage, and the
+        `reason` of a person for abort, take_back, reinstate and retire.
     """
     if verb == "open":
         return _open(ports, model, given["version"], author=author, run_id=given["run_id"])
@@ -32,7 +39,11 @@ def ask(ports: Ports, model: str, verb: str, *, author: str, **given: Any) -> Ro
         return enter_stage(ports, model, rollout_id, given["index"], author=author)
     if verb == "revert":
         return _take_back(ports, model, rollout_id, author=author)
-    simple = {"deploy": deploy, "promote": promote, "retire": retire}
+    if verb in BY_HAND:
+        return BY_HAND[verb](ports, model, rollout_id, author=author, reason=given["reason"])
+    if verb == "retire":
+        return retire(ports, model, rollout_id, author=author, reason=given.get("reason", RETENTION_OVER))
+    simple = {"deploy": deploy, "promote": promote}
     if verb not in simple:
         raise OrderError(f"unknown verb '{verb}' for model '{model}': a release consists of {', '.join(VERBS)}")
     return simple[verb](ports, model, rollout_id, author=author)

@@ -1,5 +1,8 @@
 """The ends of a rollout: promote, revert, abort, retire. The cut comes first; what follows may fail and be asked for again."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from sluicegate.actions.release.begin import give_back_lock, target
 from sluicegate.actions.release.capacity import let_shrink
 from sluicegate.actions.release.cut import cut, last_token, verify
@@ -9,6 +12,8 @@ from sluicegate.domain.rollout import ENDS, Kind, Outcome, Phase, Rollout
 from sluicegate.domain.route import Route
 from sluicegate.errors import PausedError, RefusedError, UnavailableError, UnfinishedError
 from sluicegate.ports import Ports
+
+RETENTION_OVER = "retention_over"
 
 
 def promote(ports: Ports, model: str, rollout_id: str, *, author: str) -> Rollout:
@@ -57,7 +62,21 @@ def abort(ports: Ports, model: str, rollout_id: str, *, author: str, reason: str
     return revert(ports, model, rollout_id, author=author, reason=reason, outcome=Outcome.ABORTED)
 
 
-def retire(ports: Ports, model: str, rollout_id: str, *, author: str, reason: str = "retention_over") -> Rollout:
+def cut_by_hand(
+    ports: Ports, model: str, rollout_id: str, *, author: str, reason: str, outcome: Outcome = Outcome.REVERTED
+) -> None:
+    """The first half of an abort or a revert, for who may cut traffic but stop no server: cut, and journal why and how it ends.
+
+    Nothing is cut that has ended. Whoever ends the rollout then, a sweep too, does so with this reason and this outcome.
+    """
+    state = rollout(ports, model, rollout_id)
+    if state.open and state.cut_at is None:
+        cut(ports, state)
+        with _promotion_stands(ports, state):
+            _journal_cut(ports, state, author, reason, outcome)
+
+
+def retire(ports: Ports, model: str, rollout_id: str, *, author: str, reason: str = RETENTION_OVER) -> Rollout:
     """Stop the old champion's server after its retention; refuses while anything still routes to it.
 
     Under a lock of its own, so that nobody can begin to need the server while it is being stopped.
@@ -86,25 +105,36 @@ def retire(ports: Ports, model: str, rollout_id: str, *, author: str, reason: st
 def _end(ports: Ports, state: Rollout, author: str, reason: str, outcome: Outcome) -> None:
     """Cut, journal the cut, verify it, journal the end. Whoever cut first says why and how it ends; of two, one journals it."""
     route = cut(ports, state)
-    model, rollout_id, token = state.model, state.rollout_id, state.token
     why: dict[str, object] = {"reason": reason, "message": ""}
-    ends = (Kind.PROMOTED, Kind.REVERTED)
-    try:
+    with _promotion_stands(ports, state):
         if state.cut_at is None:
-            data = {"reason": reason, "outcome": outcome}
-            ports.journal.append(model, rollout_id, Kind.CUT, data, author=author, token=token, unless=ends)
+            _journal_cut(ports, state, author, reason, outcome)
         else:
             outcome = state.ending or outcome
             why = {"reason": state.cut_reason or reason, "message": ""}
         if state.phase is Phase.FAILED:  # a stage that passed has a reason and a message too: those of its PASS
             why = {"reason": state.reason or reason, "message": state.message}
         end: dict[str, object] = {"outcome": outcome, **why, **_verified(ports, state, route)}
-        ports.journal.append(
-            model, rollout_id, Kind.REVERTED, end, author=author, reason=str(why["reason"]), token=token, unless=ends
-        )
+        _journal_end(ports, state, Kind.REVERTED, end, author, str(why["reason"]))
+
+
+def _journal_cut(ports: Ports, state: Rollout, author: str, reason: str, outcome: Outcome) -> None:
+    _journal_end(ports, state, Kind.CUT, {"reason": reason, "outcome": outcome}, author)
+
+
+def _journal_end(ports: Ports, state: Rollout, kind: Kind, data: dict[str, object], author: str, reason: str = "") -> None:
+    ends = (Kind.PROMOTED, Kind.REVERTED)
+    ports.journal.append(state.model, state.rollout_id, kind, data, author=author, reason=reason, token=state.token, unless=ends)
+
+
+@contextmanager
+def _promotion_stands(ports: Ports, state: Rollout) -> Iterator[None]:
+    """Of two ends one is journaled: the traffic of what was promoted in this instant is not ours to cut."""
+    try:
+        yield
     except RefusedError:
-        now = rollout(ports, model, rollout_id)
-        _serve(ports, now)  # promoted in this instant: its traffic is not ours to cut
+        now = rollout(ports, state.model, state.rollout_id)
+        _serve(ports, now)
         if now.open or now.outcome is Outcome.PROMOTED:
             raise
 
