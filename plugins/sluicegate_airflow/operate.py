@@ -54,11 +54,14 @@ def act(task: BaseOperator, model: str, context: Context) -> dict[str, Any]:
 
 
 def wished(ports: Ports, model: str, context: Context) -> dict[str, Any]:
-    """What the person chose, as a verb is asked for: `verb`, `rollout_id`, `author`, `reason`."""
+    """What the person chose, as a verb is asked for: `verb`, `rollout_id`, `author`, `reason`.
+
+    Meant is the rollout that was the newest when the run was triggered: a later try must not end one that came since.
+    """
     from sluicegate.actions import release
 
     action, reason = context["params"]["action"], context["params"]["reason"]
-    state = release.status(ports, model)
+    state = release.status(ports, model, upto=context["dag_run"].run_after.timestamp())
     if state is None:
         raise RefusedError(f"model '{model}' has no rollout yet: there is nothing to {action}")
     return {"verb": VERBS[action], "rollout_id": state.rollout_id, "author": person(context), "reason": reason}

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
@@ -63,8 +64,10 @@ def mine(world: FakePorts) -> str:
     return world.journal.events("toy", kinds=("OPENED",))[-1].rollout
 
 
-def context(action: str = "pause", reason: str = "a look at the numbers", user: str | None = "anna") -> dict:
-    dag_run = SimpleNamespace(triggering_user_name=user)
+def context(
+    action: str = "pause", reason: str = "a look at the numbers", user: str | None = "anna", at: datetime | None = None
+) -> dict:
+    dag_run = SimpleNamespace(triggering_user_name=user, run_after=at or datetime.now(UTC))
     params = {"action": action, "reason": reason}
     ti = SimpleNamespace(map_index=-1, xcom_push=lambda **_: None)
     return {
@@ -75,7 +78,7 @@ def context(action: str = "pause", reason: str = "a look at the numbers", user: 
     }
 
 
-def act(action: str, **more: str | None) -> dict:
+def act(action: str, **more: Any) -> dict:
     return OperateOperator(task_id="act", model="toy").execute(context(action, **more))
 
 
@@ -109,6 +112,15 @@ class TestOperate:
     def test_what_makes_no_sense_now_fails_at_once_with_a_sentence(self, world, mine, action: str) -> None:
         with pytest.raises(AirflowFailException, match="RefusedError: rollout"):
             act(action)
+
+    def test_a_later_try_means_the_rollout_that_its_person_saw_not_one_that_came_since(self, world, mine) -> None:
+        pressed = datetime.fromtimestamp(world.clock.now(), UTC)
+        act("abort", at=pressed)
+        world.clock.sleep(60)
+        world.register("3", predicted=PREDICTED)
+        newer = open_rollout(world, "toy", "3", author="airflow:toy_release", run_id="3").rollout_id
+        assert act("abort", at=pressed)["rollout_id"] == mine
+        assert rollout(world, "toy", newer).open
 
     def test_a_model_that_was_never_released_has_nothing_to_act_on(self, monkeypatch) -> None:
         empty = FakePorts(parse_spec(BRIEF, "toy/spec.yaml"))

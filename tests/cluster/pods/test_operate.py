@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -79,7 +80,7 @@ class Ground:
         """A person chooses; nothing has happened yet."""
         task = Task(operate_task(MODEL), run=f"manual__{action}_{uuid.uuid4().hex[:6]}")
         params = {"action": action, "reason": "customers call"}
-        task.context |= {"params": params, "dag_run": SimpleNamespace(triggering_user_name="anna")}
+        task.context |= {"params": params, "dag_run": SimpleNamespace(triggering_user_name="anna", run_after=datetime.now(UTC))}
         return task
 
     def left_with(self, version: str) -> None:

@@ -31,9 +31,9 @@ def refuse_ended(state: Rollout) -> None:
         raise RefusedError(f"rollout '{state.rollout_id}' of model '{state.model}' has ended {state.outcome}: start a new one")
 
 
-def status(ports: Ports, model: str) -> Rollout | None:
-    """The newest rollout of the model, or None."""
-    opened = ports.journal.events(model, kinds=(Kind.OPENED,))
+def status(ports: Ports, model: str, *, upto: float = float("inf")) -> Rollout | None:
+    """The newest rollout of the model that was opened by then (seconds since the epoch), or None."""
+    opened = [e for e in ports.journal.events(model, kinds=(Kind.OPENED,)) if e.at <= upto]
     return rollout(ports, model, opened[-1].rollout) if opened else None
 
 
