@@ -1,30 +1,13 @@
 """The shell on the path as Airflow puts it, and one prepared installation for all tests of a module."""
 
-import os
-import sys
-import tempfile
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+import tests.airflow_here  # noqa: F401
 from tests.cluster.pods.rig import World
 
 from sluicegate.settings import Settings
 from sluicegate.testing.cluster import Cluster, Images
-
-PROJECT = Path(__file__).resolve().parents[3]
-
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="sluicegate-airflow-"))
-os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
-if str(PROJECT / "plugins") not in sys.path:
-    sys.path.insert(0, str(PROJECT / "plugins"))
-
-with warnings.catch_warnings():  # Airflow's own, at import
-    warnings.simplefilter("ignore")
-    import airflow.sdk
-    import airflow.sdk.definitions.dag
-    import airflow.triggers.base  # noqa: F401
 
 
 @pytest.fixture(scope="module")
