@@ -1,6 +1,7 @@
 """What proxies show is seen at each of them, as far as an address leads to it."""
 
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from threading import Thread
@@ -10,6 +11,7 @@ import pytest
 from sluicegate.adapters.cluster_router.probe import LOOKS, Address, Probe
 from sluicegate.domain.route import Route, Target
 from sluicegate.domain.route_text import SHOWN, seen_as
+from sluicegate.errors import UnavailableError
 
 FOLLOWED = Route("flights", Target("1", "h", 1), Target("2", "h", 1), 25, 0, "s", 1, 60.0)
 Proxies = Callable[..., Address]
@@ -65,3 +67,30 @@ def test_each_look_is_a_connection_of_its_own(behind_one_address: Proxies) -> No
 def test_proxies_with_an_address_each_are_asked_once_each(behind_one_address: Proxies) -> None:
     addresses = [behind_one_address(FOLLOWED), behind_one_address(FOLLOWED.cut())]
     assert weights(Probe(lambda: addresses, looks=1)) == [25, 0]
+
+
+def losing(packets: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many first packets of connections are lost, one after the other."""
+    connect, lost = HTTPConnection.connect, iter(range(packets))
+
+    def connects(connection: HTTPConnection) -> None:
+        if next(lost, None) is not None:
+            raise TimeoutError("timed out")
+        connect(connection)
+
+    monkeypatch.setattr(HTTPConnection, "connect", connects)
+
+
+def test_one_lost_packet_is_no_proxy_that_is_away(behind_one_address: Proxies, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = behind_one_address(FOLLOWED)
+    losing(1, monkeypatch)
+    assert weights(Probe(lambda: [address])) == [25] * LOOKS
+
+
+def test_address_where_nobody_takes_a_connection_does_not_answer(
+    behind_one_address: Proxies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = behind_one_address(FOLLOWED)
+    losing(2, monkeypatch)
+    with pytest.raises(UnavailableError, match="does not answer"):
+        weights(Probe(lambda: [address]))

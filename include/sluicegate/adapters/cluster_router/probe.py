@@ -47,10 +47,19 @@ class Probe:
             raise
 
 
+def _connect(connection: http.client.HTTPConnection) -> None:
+    """Twice: a packet that was lost, such as while a node rewrites its rules, is no proxy that is away."""
+    try:
+        connection.connect()
+    except TimeoutError:
+        connection.connect()
+
+
 def _asked(address: Address, model: str) -> Route | None:
     host, port = address
     connection = http.client.HTTPConnection(host, port, timeout=ANSWER_WITHIN_S)
     try:
+        _connect(connection)
         connection.request("GET", f"/models/{model}/route", headers={"x-user-id": USER})
         answer = connection.getresponse()
         answer.read()
