@@ -10,7 +10,7 @@ import json
 import time
 from pathlib import Path
 
-from sluicegate.actions.release import status
+from sluicegate.actions.release import rollout
 from sluicegate.domain.rollout import Kind, Outcome
 from sluicegate.errors import UnavailableError
 from sluicegate.local.secrets import airflow_password
@@ -87,11 +87,14 @@ def _change(ports: Wiring, airflow: Airflow, name: str) -> None:
 
 
 def _ended(ports: Wiring) -> int:
-    """How many rollouts have ended and given their lock back."""
-    if ports.journal.locks().get(MODEL) is not None:
+    """How many rollouts there are, all of them ended and their lock given back; -1 while one goes on.
+
+    Counted before anything else is asked: one that is opened meanwhile must not be counted as ended.
+    """
+    opened = ports.journal.events(MODEL, kinds=(Kind.OPENED,))
+    if opened and rollout(ports, MODEL, opened[-1].rollout).open:
         return -1
-    newest = status(ports, MODEL)
-    return 0 if newest is None or newest.open else len(ports.journal.events(MODEL, kinds=(Kind.OPENED,)))
+    return len(opened) if ports.journal.locks().get(MODEL) is None else -1
 
 
 def _wait_for_logs(ports: Wiring, answered: int) -> None:
