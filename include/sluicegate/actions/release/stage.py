@@ -35,7 +35,8 @@ def enter_stage(ports: Ports, model: str, rollout_id: str, index: int, *, author
         state = rollout(ports, model, rollout_id)
         _refuse(state, index)  # somebody was faster and is further: a decided stage gets no traffic again
     if state.withdrawn_at is None:
-        ports.router.apply(stage_route(ports, state, index))  # its lease begins here, however long servers and evidence took
+        until = _lease_end(ports, state, route.weight)  # its lease begins here, however long the evidence took
+        ports.router.apply(replace(route, expires_at=until))
     prepare(ports, state, index + 1)
     return rollout(ports, model, rollout_id)
 
@@ -53,17 +54,21 @@ def stage_route(ports: Ports, state: Rollout, index: int) -> Route:
         raise RefusedError(f"rollout '{state.rollout_id}' is the first version of model '{state.model}' and has no stages")
     stage = state.stages[index]
     weight = stage.weight or 0
-    route = Route(
+    return Route(
         model=state.model,
         champion=target(ports, state.model, state.champion),
         candidate=target(ports, state.model, state.candidate),
+        weight=weight,
         mirror=0 if weight == 100 else (state.stages[0].mirror or 0),
         salt=state.rollout_id,
         token=state.token,
+        expires_at=_lease_end(ports, state, weight),
     )
-    if not weight:
-        return route
-    return replace(route, weight=weight, expires_at=ports.clock.now() + state.release.lease)
+
+
+def _lease_end(ports: Ports, state: Rollout, weight: int) -> float | None:
+    """When a lease ends that begins now; a route without weight needs none."""
+    return (ports.clock.now() + state.release.lease) if weight else None
 
 
 def _refuse(state: Rollout, index: int) -> None:
